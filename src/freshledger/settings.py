@@ -57,5 +57,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def _path(kind: type, value: Any) -> Path:  # noqa: ANN401 - msgspec's signature
     if kind is not Path:
-        raise NotImplementedError(kind)
+        raise TypeError(kind)
     return Path(value).expanduser()

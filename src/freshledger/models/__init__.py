@@ -1,0 +1,43 @@
+"""All tables; importing this package makes the metadata complete."""
+
+from freshledger.models.accounts import Invitation, LoginFailure, Session, Token, TokenUse, User
+from freshledger.models.base import Base
+from freshledger.models.contacts import Contact, ContactAddress
+from freshledger.models.imports import Export, Import, ImportFile, ImportRow, StagedRow
+from freshledger.models.labels import COLORS, Label, ReferenceLabel, TransactionLabel
+from freshledger.models.ledgers import Change, Head, Ledger, Member, Revision, SavedFilter
+from freshledger.models.transactions import STATUSES, TYPES, Tombstone, Transaction
+from freshledger.models.wallets import Wallet, WalletAddress
+
+__all__ = [
+    "COLORS",
+    "STATUSES",
+    "TYPES",
+    "Base",
+    "Change",
+    "Contact",
+    "ContactAddress",
+    "Export",
+    "Head",
+    "Import",
+    "ImportFile",
+    "ImportRow",
+    "Invitation",
+    "Label",
+    "Ledger",
+    "LoginFailure",
+    "Member",
+    "ReferenceLabel",
+    "Revision",
+    "SavedFilter",
+    "Session",
+    "StagedRow",
+    "Token",
+    "TokenUse",
+    "Tombstone",
+    "Transaction",
+    "TransactionLabel",
+    "User",
+    "Wallet",
+    "WalletAddress",
+]

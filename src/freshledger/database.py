@@ -1,0 +1,90 @@
+"""The engines and session makers: one that reads, one that writes."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from freshledger.errors import Invalid
+from freshledger.settings import Settings
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def async_url(url: str) -> URL:
+    """Return `url` (postgresql://…) for the asyncpg driver; raises Invalid if it is another."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise Invalid(
+            "FRESHLEDGER_DATABASE_URL must begin with postgresql://", field="database_url"
+        )
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
+def create_engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's own options
+    """Make an engine whose JSON is exact: numbers with a point are Decimals, never floats."""
+    return create_async_engine(
+        async_url(url),
+        json_serializer=lambda value: _encoder.encode(value).decode(),
+        json_deserializer=_decoder.decode,
+        **options,
+    )
+
+
+class Database:
+    """The pools of one process: `read` and `write` make its sessions.
+
+    A reading session's connection refuses to write and is in AUTOCOMMIT: one statement is
+    one snapshot, without a BEGIN. A writing one is READ COMMITTED. Neither expires its
+    objects at commit: a response is rendered from what its own transaction read.
+    """
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self.url = url
+        self._reading = self._engine(settings, read_only=True)
+        self._writing = self._engine(settings, read_only=False)
+        self.read: async_sessionmaker[AsyncSession] = async_sessionmaker(
+            self._reading, expire_on_commit=False
+        )
+        self.write: async_sessionmaker[AsyncSession] = async_sessionmaker(
+            self._writing, expire_on_commit=False
+        )
+
+    def _engine(self, settings: Settings, *, read_only: bool) -> AsyncEngine:
+        seconds = {
+            "statement_timeout": settings.statement_timeout,
+            "lock_timeout": settings.lock_timeout,
+            "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
+        }
+        server = {name: str(int(value * 1000)) for name, value in seconds.items()}
+        server |= {"application_name": "freshledger", "jit": "off", "timezone": "UTC"}
+        if read_only:
+            server["default_transaction_read_only"] = "on"
+        return create_engine(
+            self.url,
+            isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_timeout=settings.pool_timeout,
+            pool_use_lifo=True,
+            connect_args={"server_settings": server, "timeout": 10},
+        )
+
+    @property
+    def checked_out(self) -> int:
+        """How many connections are in use at this moment, of both pools."""
+        pools = (self._reading.pool, self._writing.pool)
+        return sum(pool.checkedout() for pool in pools)  # type: ignore[attr-defined]
+
+    async def dispose(self) -> None:
+        """Close every connection that is not in use."""
+        await self._reading.dispose()
+        await self._writing.dispose()
