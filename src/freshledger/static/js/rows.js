@@ -1,0 +1,142 @@
+/* Tables whose rows can be walked and selected.
+
+     table[data-rows]                 its <tr data-row="id"> are walked with j and k
+     input[data-select]               a row's checkbox; Shift selects a range
+     input[data-select-all]           all rows of the page
+     #bulk (.bulkbar)                 shown while rows are selected; [data-bulk-count] tells how many
+     input[data-bulk-every]           "all N matches" instead of the selected rows
+     [data-key="l"] in a row          what the key opens: a popover's <details> or a button
+     a[data-row-link]                 what Enter opens
+
+   The selection is kept by row id and put back after rows were fetched again. */
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const chosen = new Set();
+  let last = null;
+
+  const boxes = () => all("input[data-select]");
+  const rowOf = (node) => node.closest("tr[data-row]");
+
+  const show = () => {
+    const present = boxes();
+    for (const box of present) rowOf(box)?.toggleAttribute("data-selected", box.checked);
+    const on = present.filter((box) => box.checked).length;
+    for (const box of all("input[data-select-all]")) {
+      box.checked = on > 0 && on === present.length;
+      box.indeterminate = on > 0 && on < present.length;
+    }
+    const bar = $("#bulk");
+    if (!bar) return;
+    const every = $("input[data-bulk-every]", bar);
+    if (every && on < present.length) every.checked = false;
+    bar.toggleAttribute("data-active", on > 0);
+    bar.toggleAttribute("data-complete", on > 0 && on === present.length);
+    for (const text of all("[data-bulk-count]", bar)) {
+      text.textContent = every?.checked ? every.dataset.bulkEvery : String(on);
+    }
+  };
+
+  const keep = (box) => {
+    if (box.checked) chosen.add(box.value);
+    else chosen.delete(box.value);
+  };
+
+  const range = (box) => {
+    const present = boxes();
+    const [from, to] = [present.indexOf(last), present.indexOf(box)].sort((a, b) => a - b);
+    for (const other of present.slice(Math.max(from, 0), to + 1)) {
+      other.checked = box.checked;
+      keep(other);
+    }
+  };
+
+  const clear = () => {
+    chosen.clear();
+    for (const box of boxes()) box.checked = false;
+    show();
+  };
+
+  const restore = () => {
+    const present = boxes();
+    for (const box of present) box.checked = chosen.has(box.value);
+    chosen.clear();
+    for (const box of present) if (box.checked) chosen.add(box.value);
+    show();
+  };
+
+  document.addEventListener("click", (event) => {
+    const box = event.target.closest("input[data-select]");
+    if (box) {
+      if (event.shiftKey && last?.isConnected) range(box);
+      keep(box);
+      last = box;
+      show();
+    } else if (event.target.closest("[data-bulk-clear]")) {
+      clear();
+    }
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[data-select-all]")) {
+      for (const box of boxes()) {
+        box.checked = event.target.checked;
+        keep(box);
+      }
+      show();
+    } else if (event.target.matches("input[data-bulk-every]")) {
+      show();
+    }
+  });
+
+  document.addEventListener("htmx:afterSettle", restore);
+  addEventListener("pageshow", () => {
+    for (const box of boxes()) keep(box);
+    show();
+  });
+
+  /* Keys */
+
+  const walk = (by) => {
+    const rows = all("table[data-rows] tr[data-row]");
+    if (!rows.length) return;
+    const at = rows.indexOf(document.activeElement.closest?.("tr[data-row]"));
+    const next = rows[at === -1 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)];
+    next.tabIndex = -1;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+  };
+
+  const press = (row, key) => {
+    const target = $(`[data-key="${CSS.escape(key)}"]`, row);
+    if (!target) return false;
+    if (target.matches("details")) target.open = true;
+    else target.click();
+    return true;
+  };
+
+  const act = (row, key) => {
+    if (key === "x") $("input[data-select]", row)?.click();
+    else if (key === "Enter") $("a[data-row-link]", row)?.click();
+    else return press(row, key);
+    return true;
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input:not([type=checkbox]), textarea, select")) return;
+    if ($("dialog[open], details.popover[open]")) return;
+    if (event.key === "j" || event.key === "k") {
+      event.preventDefault();
+      walk(event.key === "j" ? 1 : -1);
+    } else if (event.key === "Escape" && chosen.size) {
+      clear();
+    } else if (event.target.matches("tr[data-row]") && act(event.target, event.key)) {
+      event.preventDefault();
+    }
+  });
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", show);
+  else show();
+})();
