@@ -4,7 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Dialect, Row, Select, event, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -12,8 +15,12 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from freshledger.errors import Invalid
+from freshledger.errors import Busy, Invalid
 from freshledger.settings import Settings
+
+AnyRow = Row[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
+"""A row and a statement whose columns are many."""
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -31,12 +38,21 @@ def async_url(url: str) -> URL:
 
 def create_engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQLAlchemy's own options
     """Make an engine whose JSON is exact: numbers with a point are Decimals, never floats."""
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         json_serializer=lambda value: _encoder.encode(value).decode(),
         json_deserializer=_decoder.decode,
         **options,
     )
+    event.listen(engine.sync_engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Dialect, _record: object, arguments: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401 - the driver's
+    try:
+        return dialect.connect(*arguments, **named)
+    except OSError as error:
+        raise Busy("the database cannot be reached; try again in a moment") from error
 
 
 class Database:
@@ -88,3 +104,45 @@ class Database:
         """Close every connection that is not in use."""
         await self._reading.dispose()
         await self._writing.dispose()
+
+
+RETRYABLE = {"40001", "40P01"}
+"""serialization_failure and deadlock_detected: the same work again will do."""
+
+_BUSY = {
+    "55P03": "somebody else is changing the same rows; try again in a moment",
+    "57014": "it took too long and was stopped; narrow it down, or try again",
+    "53300": "the database has no free connection; try again in a moment",
+    "40001": "others kept changing the same rows; try again in a moment",
+    "40P01": "others kept changing the same rows; try again in a moment",
+}
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return the error's SQLSTATE, '' where it never reached the server."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def is_retryable(error: DBAPIError) -> bool:
+    """Tell whether the transaction left nothing behind and may simply be run again."""
+    return sqlstate(error) in RETRYABLE or _met_a_migration(error)
+
+
+def _met_a_migration(error: DBAPIError) -> bool:
+    """Tell whether a migration made the prepared statements stale; they are dropped by now."""
+    return isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
+
+
+def refusal(error: Exception) -> Busy | None:
+    """Return what to tell the user if the database was only busy or away; else None."""
+    if isinstance(error, PoolTimeout):
+        return Busy("all database connections are in use; try again in a moment")
+    if isinstance(error, DBAPIError):
+        state = sqlstate(error)
+        if error.connection_invalidated or state.startswith(("08", "57P")):
+            return Busy("the connection to the database was lost; try again in a moment")
+        if _met_a_migration(error):
+            return Busy("the database has just been migrated; try again")
+        if state in _BUSY:
+            return Busy(_BUSY[state])
+    return None

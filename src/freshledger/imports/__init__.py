@@ -1,0 +1,1 @@
+"""From files into a ledger, and out again."""

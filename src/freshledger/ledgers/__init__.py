@@ -1,0 +1,1 @@
+"""Ledgers and their members."""

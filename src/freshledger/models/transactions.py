@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -22,6 +23,21 @@ TYPES = (
     "receive", "send", "trade", "transfer", "fee", "reward", "income", "mint", "burn", "other",
 )  # fmt: skip
 STATUSES = ("confirmed", "pending", "failed")
+
+
+_PAGED_BY: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
+    ("newest", (), {}),
+    ("wallet", ("wallet_id",), {}),
+    ("own_address", ("own_address",), {}),
+    ("type", ("type",), {}),
+    ("chain", ("chain",), {}),
+    ("asset", ("asset",), {}),
+    ("contract", ("contract",), {"postgresql_where": text("contract IS NOT NULL")}),
+    ("counterparty", ("counterparty",), {}),
+    ("status", ("status",), {"postgresql_where": text("status <> 'confirmed'")}),
+    ("contact", ("contact_id",), {"postgresql_where": text("contact_id IS NOT NULL")}),
+)
+"""Each equality of the filter has an index that ends in the page's order."""
 
 
 class Transaction(Base):
@@ -77,18 +93,7 @@ class Transaction(Base):
         UniqueConstraint("ledger_id", "id", "occurred_at"),
         *(
             Index(f"ix_transactions_{name}", "ledger_id", *columns, "occurred_at", "id", **options)
-            for name, columns, options in (
-                ("newest", (), {}),
-                ("wallet", ("wallet_id",), {}),
-                ("own_address", ("own_address",), {}),
-                ("type", ("type",), {}),
-                ("chain", ("chain",), {}),
-                ("asset", ("asset",), {}),
-                ("contract", ("contract",), {"postgresql_where": text("contract IS NOT NULL")}),
-                ("counterparty", ("counterparty",), {}),
-                ("status", ("status",), {"postgresql_where": text("status <> 'confirmed'")}),
-                ("contact", ("contact_id",), {"postgresql_where": text("contact_id IS NOT NULL")}),
-            )
+            for name, columns, options in _PAGED_BY
         ),
         Index(
             "ix_transactions_counterparty_prefix",

@@ -1,0 +1,1 @@
+"""The movements: filters, pages, edits."""

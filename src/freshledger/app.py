@@ -1,0 +1,109 @@
+"""create_app: the only place that wires things together."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from quart import Blueprint, current_app, redirect, request, url_for
+from quart.typing import ResponseReturnValue
+
+from freshledger import __version__
+from freshledger.chains import CHAINS, NETWORKS, display_address
+from freshledger.settings import Settings
+from freshledger.startup import open_database
+from freshledger.web import context, errors, rendering, security, session
+
+
+PLACES = (
+    ("Transactions", "transactions.list_transactions"),
+    ("Contacts", "contacts.list_contacts"),
+    ("Labels", "labels.list_labels"),
+    ("Wallets", "wallets.list_wallets"),
+    ("Imports", "imports.list_imports"),
+    ("Ledger", "ledgers.show_ledger"),
+)
+"""The main places of a ledger, in the order of the navigation."""
+
+
+class Freshledger(session.FreshQuart):
+    """The application."""
+
+    request_class = context.ViewerRequest
+    settings: Settings
+
+
+def create_app(settings: Settings) -> Freshledger:
+    """Make the application; it opens its database when it begins to serve."""
+    app = Freshledger("freshledger", static_folder="static", template_folder="templates")
+    app.config.update(
+        TESTING=settings.testing,
+        MAX_CONTENT_LENGTH=settings.max_upload,
+        RESPONSE_TIMEOUT=None,
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    app.settings = settings
+    _install_hooks(app)
+    _install_templates(app)
+    _register_features(app)
+
+    @app.while_serving
+    async def database() -> AsyncGenerator[None, None]:
+        async with open_database(settings) as app.database:
+            yield
+
+    return app
+
+
+def _install_hooks(app: Freshledger) -> None:
+    session.install(app)  # first: its after_request, the commit, must run last
+    security.install(app)
+    app.after_request(rendering.forget_notice)
+    context.install(app)
+    errors.install(app)
+
+
+def _install_templates(app: Freshledger) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters["display_address"] = display_address
+    app.jinja_env.globals.update(version=__version__, CHAINS=CHAINS, NETWORKS=NETWORKS)
+    app.context_processor(_frame)
+
+
+async def _frame() -> dict[str, Any]:
+    """Return what the frame of every page shows (templates/base.html)."""
+    viewer, ledger = context.find_viewer(), context.find_ledger()
+    notice = rendering.read_notice()
+    frame: dict[str, Any] = {
+        "viewer": viewer,
+        "ledger": ledger,
+        "csrf_token": viewer.csrf_token if viewer else "",
+        "theme": viewer.theme if viewer and viewer.theme != "auto" else None,
+        "notices": [{"text": notice, "kind": "success"}] if notice else [],
+    }
+    if viewer:
+        frame |= {
+            "ledgers_url": url_for("ledgers.list_ledgers"),
+            "logout_url": url_for("accounts.logout"),
+            "user_menu": [{"text": "Settings", "url": url_for("accounts.settings")}],
+        }
+    if ledger:
+        frame["nav"] = [
+            {
+                "text": text,
+                "url": url_for(endpoint, ledger_id=ledger.id),
+                "active": request.blueprint == endpoint.partition(".")[0],
+            }
+            for text, endpoint in PLACES
+            if endpoint in current_app.view_functions
+        ]
+    return frame
+
+
+def _register_features(app: Freshledger) -> None:
+    """Register every feature's blueprints: pages at the root, programs' under /api/v1."""
+    blueprints: tuple[Blueprint, ...] = ()
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+
+    @app.get("/")
+    async def home() -> ResponseReturnValue:
+        return redirect(url_for("ledgers.list_ledgers"), 303)

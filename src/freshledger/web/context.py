@@ -1,0 +1,267 @@
+"""Who asks, and for which ledger: found before every view, refused by default.
+
+A view says what it takes only where it differs from the rule: signed in; a member of the
+ledger in its path; for anything but reading, an editor of a ledger that is not archived.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from quart import Quart, current_app, has_request_context, request
+from sqlalchemy import and_, bindparam, func, select
+
+from freshledger.database import AnyRow, AnySelect
+from freshledger.errors import Forbidden, NotFound, Unauthenticated
+from freshledger.models import Head, Ledger, Member, Session, Token, User
+from freshledger.web.security import check_csrf_token, check_same_site, csrf_token
+from freshledger.web.session import READING, FreshRequest, current_session
+
+TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
+ROLES = ("viewer", "editor", "owner")
+"""From the least to the most."""
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is signed in; with a token `token_scope` is read or write, in a browser None."""
+
+    user_id: int
+    email: str
+    name: str
+    is_admin: bool
+    time_zone: str
+    theme: str
+    page_size: int
+    settings_version: int
+    csrf_token: str | None = None
+    token_scope: str | None = None
+    token_id: int | None = None
+
+    @property
+    def actor(self) -> str:
+        """How the ledger's record names them."""
+        return f"user:{self.user_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The ledger in the path, as the viewer may use it; `version` is its version now."""
+
+    id: int
+    name: str
+    epoch: UUID
+    role: str
+    archived: bool
+    version: int
+
+    def allows(self, role: str) -> bool:
+        """Tell whether the viewer's role is at least `role`."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class ViewerRequest(FreshRequest):
+    """A request that knows who asks."""
+
+    viewer: Viewer | None = None
+    ledger: Access | None = None
+    session_token: str | None = None
+
+
+def install(app: Quart) -> None:
+    """Find viewer and ledger before every view; call this after the session's hook."""
+    app.before_request(_identify)
+
+
+def public(view: View) -> View:
+    """Let a view be used without signing in."""
+    view.access = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def requires(role: str, *, archived: bool = False) -> Callable[[View], View]:
+    """Ask for `role` of the ledger for every method; `archived` also if it is archived."""
+
+    def mark(view: View) -> View:
+        view.access = role  # type: ignore[attr-defined]
+        view.archived = archived  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def viewer() -> Viewer:
+    """Return who asks; raises Unauthenticated where nobody is signed in."""
+    found = cast("ViewerRequest", request).viewer
+    if found is None:
+        raise Unauthenticated("sign in first")
+    return found
+
+
+def find_viewer() -> Viewer | None:
+    """Return who asks, or None on a public page."""
+    return cast("ViewerRequest", request).viewer if has_request_context() else None
+
+
+def ledger() -> Access:
+    """Return the ledger in the path; only views under /ledgers/<ledger_id> have one."""
+    found = cast("ViewerRequest", request).ledger
+    if found is None:
+        raise NotFound("there is no such ledger")
+    return found
+
+
+def find_ledger() -> Access | None:
+    """Return the ledger in the path, or None on pages outside of any."""
+    return cast("ViewerRequest", request).ledger if has_request_context() else None
+
+
+def session_token() -> str | None:
+    """Return the secret of this browser's session, None for tokens and strangers."""
+    return cast("ViewerRequest", request).session_token
+
+
+def session_cookie() -> str:
+    """Return the session cookie's name: tied to the host where the connection is secure."""
+    return "__Host-freshledger" if request.scheme == "https" else "freshledger"
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return what is stored of a secret that has 256 random bits: its SHA-256."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def _identify() -> None:
+    current = cast("ViewerRequest", request)
+    check_same_site()
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or request.endpoint == "static":
+        return
+    access = getattr(view, "access", None)
+    ledger_id = (request.view_args or {}).get("ledger_id")
+    row = await _find(current, ledger_id)
+    if row is None:
+        if access == "public":
+            return
+        raise Unauthenticated("sign in first, or send a valid token")
+    current.viewer = _viewer(row, current.session_token)
+    if current.session_token:
+        await check_csrf_token(current.session_token)
+    if ledger_id is not None:
+        current.ledger = _access(row)
+        _authorize(current, access, archived=getattr(view, "archived", False))
+    if current.method not in READING:
+        await current_session().execute(_AS_ACTOR, {"actor": current.viewer.actor})
+
+
+def _authorize(current: ViewerRequest, access: str | None, *, archived: bool) -> None:
+    found, who = ledger(), viewer()
+    reads = current.method in READING
+    needed = access or ("viewer" if reads else "editor")
+    if not found.allows(needed):
+        raise Forbidden(f"this needs the role {needed}; yours in this ledger is {found.role}")
+    if who.token_scope == "read" and not reads:  # noqa: S105 - a scope, no password
+        raise Forbidden("this token may only read; make one with the scope write")
+    if who.token_scope and access == "owner":
+        raise Forbidden("a token cannot do this; sign in with a browser")
+    if found.archived and not reads and not archived:
+        raise Forbidden("this ledger is archived and cannot be changed; its owner can reopen it")
+
+
+async def _find(current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
+    """Look the viewer up, and their ledger, in one statement; a foreign ledger is not found."""
+    header = request.headers.get("Authorization", "")
+    if header:
+        return await _find_token(header, ledger_id)
+    secret = request.cookies.get(session_cookie())
+    if not secret:
+        return None
+    values = {"hash": hash_secret(secret), "ledger": ledger_id}
+    row = (await current_session().execute(_BY_SESSION, values)).one_or_none()
+    if row is None:
+        return None
+    current.session_token = secret
+    if ledger_id is not None and row.ledger_id is None:
+        raise NotFound("there is no such ledger")
+    return row
+
+
+async def _find_token(header: str, ledger_id: int | None) -> AnyRow | None:
+    scheme, _, secret = header.partition(" ")
+    own = secret.removeprefix(TOKEN_PREFIX).partition("_")[0]
+    if scheme.lower() != "bearer" or not secret.startswith(TOKEN_PREFIX) or not own.isdigit():
+        return None
+    if len(own) > 18:  # noqa: PLR2004 - more digits are no bigint
+        return None
+    values = {"hash": hash_secret(secret), "ledger": int(own)}
+    row = (await current_session().execute(_BY_TOKEN, values)).one_or_none()
+    if row is not None and ledger_id is not None and ledger_id != row.ledger_id:
+        raise NotFound("there is no such ledger")
+    return row
+
+
+def _people() -> AnySelect:
+    return select(
+        User.id, User.email, User.name, User.is_admin, User.time_zone, User.theme,
+        User.page_size, User.settings_version, Member.role, Ledger.id.label("ledger_id"),
+        Ledger.name.label("ledger_name"), Ledger.epoch, Ledger.archived_at, Head.version,
+    ).where(User.disabled_at.is_(None))  # fmt: skip
+
+
+_MEMBERSHIP = and_(Member.user_id == User.id, Member.ledger_id == bindparam("ledger"))
+_BY_SESSION = (
+    _people()
+    .select_from(Session)
+    .join(User, User.id == Session.user_id)
+    .outerjoin(Member, _MEMBERSHIP)
+    .outerjoin(Ledger, Ledger.id == Member.ledger_id)
+    .outerjoin(Head, Head.ledger_id == Ledger.id)
+    .where(Session.token_hash == bindparam("hash"), Session.expires_at > func.now())
+)
+_BY_TOKEN = (
+    _people()
+    .add_columns(Token.scope, Token.id.label("token_id"))
+    .select_from(Token)
+    .join(User, User.id == Token.user_id)
+    .join(Member, _MEMBERSHIP)
+    .join(Ledger, Ledger.id == Member.ledger_id)
+    .join(Head, Head.ledger_id == Ledger.id)
+    .where(
+        Token.ledger_id == bindparam("ledger"),
+        Token.token_hash == bindparam("hash"),
+        Token.revoked_at.is_(None),
+        func.coalesce(Token.expires_at, "infinity") > func.now(),
+    )
+)
+_AS_ACTOR = select(func.set_config("freshledger.actor", bindparam("actor"), True))  # noqa: FBT003 - set_config's is_local
+
+
+def _viewer(row: AnyRow, secret: str | None) -> Viewer:
+    return Viewer(
+        user_id=row.id,
+        email=row.email,
+        name=row.name,
+        is_admin=row.is_admin,
+        time_zone=row.time_zone,
+        theme=row.theme,
+        page_size=row.page_size,
+        settings_version=row.settings_version,
+        csrf_token=csrf_token(secret) if secret else None,
+        token_scope=getattr(row, "scope", None),
+        token_id=getattr(row, "token_id", None),
+    )
+
+
+def _access(row: AnyRow) -> Access:
+    return Access(
+        id=row.ledger_id,
+        name=row.ledger_name,
+        epoch=row.epoch,
+        role=row.role,
+        archived=row.archived_at is not None,
+        version=row.version,
+    )

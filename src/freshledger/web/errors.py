@@ -1,0 +1,107 @@
+"""Errors on their way out: the only place that knows which status a domain error has."""
+
+import msgspec
+from quart import Quart, Response, request
+from quart_schema import RequestSchemaValidationError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from freshledger.errors import (
+    AppError,
+    Busy,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    TooMany,
+    Unauthenticated,
+)
+from freshledger.web.rendering import login_redirect, render
+
+STATUSES: dict[type[AppError], int] = {
+    Invalid: 422,
+    NotFound: 404,
+    Conflict: 409,
+    PreconditionFailed: 412,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    TooMany: 429,
+    Busy: 503,
+}
+RETRY_AFTER = 1
+"""Seconds after which a busy database is worth another try."""
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """RFC 9457 problem details, with our stable code and the field it is about."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+
+
+def install(app: Quart) -> None:
+    """Answer errors as pages, or as application/problem+json under /api/."""
+    app.register_error_handler(AppError, _app_error)
+    app.register_error_handler(RequestSchemaValidationError, _invalid_body)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(InternalServerError, _internal_error)
+
+
+def wants_json() -> bool:
+    """Tell whether a program asks: everything under /api/ speaks JSON."""
+    return request.path.startswith("/api/")
+
+
+async def answer(status: int, code: str, message: str, field: str | None = None) -> Response:
+    """Answer an error in the asker's language."""
+    if wants_json():
+        title = code.replace("_", " ").capitalize()
+        problem = Problem("about:blank", title, status, code, message, field)
+        body = msgspec.json.encode(problem)
+        return Response(body, status, content_type="application/problem+json")
+    page = await render("error.html", status=status, code=code, message=message, field=field)
+    return Response(page, status, content_type="text/html; charset=utf-8")
+
+
+async def _app_error(error: AppError) -> Response:
+    if isinstance(error, Unauthenticated) and not wants_json():
+        return login_redirect()
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    response = await answer(status, error.code, error.message, error.field)
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error, Busy):
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+async def _invalid_body(error: RequestSchemaValidationError) -> Response:
+    return await answer(422, Invalid.code, str(error.validation_error))
+
+
+async def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    code = (error.name or "error").lower().replace(" ", "_")
+    response = await answer(status, code, _SENTENCES.get(status) or error.description or code)
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]
+    for name, value in error.get_headers():
+        if name.lower() in {"allow", "location"}:
+            response.headers[name] = value
+    return response
+
+
+async def _internal_error(_error: InternalServerError) -> Response:
+    return await answer(500, "internal_error", _SENTENCES[500])
+
+
+_SENTENCES = {
+    404: "There is no such page here.",
+    405: "This address does not take that method.",
+    413: "What was sent is larger than this address takes.",
+    500: "Something went wrong here; nothing was changed. The server's log has the reason.",
+}

@@ -1,0 +1,69 @@
+"""Security headers, and the defence against cross-site requests."""
+
+import hashlib
+import hmac
+from urllib.parse import urlsplit
+
+from quart import Quart, Response, request
+
+from freshledger.errors import Forbidden
+from freshledger.web.session import READING
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+"""No inline code, nothing from elsewhere, and nobody may frame us."""
+
+
+def install(app: Quart) -> None:
+    """Put the security headers on every response of `app`."""
+    app.after_request(_headers)
+
+
+def csrf_token(session_token: str) -> str:
+    """Derive the anti-forgery token of a signed-in browser from its session's secret."""
+    return hmac.new(session_token.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def check_same_site() -> None:
+    """Raise Forbidden for a state-changing request that another site's page sent.
+
+    Browsers say so in Sec-Fetch-Site; on plain http to another host than localhost they
+    leave it out, then Origin must be ours. A program sends neither, and no cookies.
+    """
+    if request.method in READING:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None and site not in {"same-origin", "none"}:
+        raise Forbidden("this form was sent by another site's page; open the page here and retry")
+    if site is None and origin is not None and urlsplit(origin).netloc != request.host:
+        raise Forbidden("this form was sent by another site's page; open the page here and retry")
+
+
+async def check_csrf_token(session_token: str) -> None:
+    """Raise Forbidden unless the form or the X-CSRF-Token header carries the token."""
+    if request.method in READING:
+        return
+    given = request.headers.get("X-CSRF-Token") or (await request.form).get("csrf_token", "")
+    if not hmac.compare_digest(given, csrf_token(session_token)):
+        raise Forbidden("this form is out of date; reload the page and send it again")
+
+
+async def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if request.endpoint != "static":
+        headers.setdefault(
+            "Cache-Control", "private, no-cache" if request.path.startswith("/api/") else "no-store"
+        )
+    if request.scheme == "https":
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
