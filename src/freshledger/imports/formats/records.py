@@ -30,6 +30,8 @@ class Movement:
     identities within one file are told apart by their occurrence, which the import counts.
     `amount` is signed, in whole units of `asset` (positive is in). `occurred_at` is UTC.
     `line` is the 1-based line of the file, or the 1-based item of a JSON document.
+    `wallet` and `contact` are names, and only formats that carry them (our own) set them: a
+    row with a wallet goes there, others into the wallet that the user chose.
     """
 
     line: int
@@ -49,6 +51,8 @@ class Movement:
     fiat_currency: str | None = None
     note: str = ""
     labels: tuple[str, ...] = ()
+    wallet: str | None = None
+    contact: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
