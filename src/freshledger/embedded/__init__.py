@@ -5,7 +5,9 @@ holds a shared lock on `users.lock`; the kernel takes it from the dead, so the l
 stops the server, and after kill -9 the next one finds it running, or recovers it.
 """
 
-from freshledger.embedded.programs import tool
+from freshledger.embedded.programs import MAJOR, tool
 from freshledger.embedded.server import EmbeddedServer
 
-__all__ = ["EmbeddedServer", "tool"]
+BUNDLED_MAJOR = int(MAJOR)
+
+__all__ = ["BUNDLED_MAJOR", "EmbeddedServer", "tool"]

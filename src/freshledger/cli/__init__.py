@@ -1,0 +1,21 @@
+"""The command line: `freshledger COMMAND`. A command's module is imported when it is used."""
+
+from freshledger.cli.base import LazyGroup, data_dir_option
+
+COMMANDS = {
+    "backup": "freshledger.cli.backup:backup",
+    "migration": "freshledger.cli.migration:migration",
+    "psql": "freshledger.cli.psql:psql",
+    "restore": "freshledger.cli.restore:restore",
+    "serve": "freshledger.cli.serve:serve",
+}
+"""Each command and where it is."""
+
+main = LazyGroup(
+    "freshledger",
+    commands=COMMANDS,
+    params=[data_dir_option()],
+    help="Cryptocurrency transactions on pages that are never stale.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+"""The entry point."""
