@@ -3,7 +3,14 @@
 from freshledger.models.accounts import Invitation, LoginFailure, Session, Token, TokenUse, User
 from freshledger.models.base import Base
 from freshledger.models.contacts import Contact, ContactAddress
-from freshledger.models.imports import Export, Import, ImportFile, ImportRow, StagedRow
+from freshledger.models.imports import (
+    Export,
+    Import,
+    ImportFile,
+    ImportReference,
+    ImportRow,
+    StagedRow,
+)
 from freshledger.models.labels import COLORS, Label, ReferenceLabel, TransactionLabel
 from freshledger.models.ledgers import Change, Head, Ledger, Member, Revision, SavedFilter
 from freshledger.models.transactions import STATUSES, TYPES, Tombstone, Transaction
@@ -21,6 +28,7 @@ __all__ = [
     "Head",
     "Import",
     "ImportFile",
+    "ImportReference",
     "ImportRow",
     "Invitation",
     "Label",

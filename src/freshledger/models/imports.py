@@ -84,10 +84,31 @@ class ImportRow(Base):
     )
 
 
+class ImportReference(Base):
+    """A line of BIP-329 that an import's files contained; `outcome` is new or there."""
+
+    __tablename__ = "import_references"
+
+    ledger_id: Mapped[LedgerId]
+    import_id: Mapped[int] = mapped_column(primary_key=True)
+    reference_id: Mapped[int] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint("outcome IN ('new', 'there')", name="outcome"),
+        ForeignKeyConstraint(
+            ["ledger_id", "import_id"], ["imports.ledger_id", "imports.id"], ondelete="CASCADE"
+        ),
+        Index(None, "ledger_id", "reference_id"),
+    )
+
+
 class StagedRow(Base):
     """A parsed record that waits for its import to be committed; dropped afterwards.
 
-    `kind` is movement, reference or problem; a movement's columns are those of Transaction.
+    `kind` is movement, reference or problem, or repeat: a movement that an earlier file of the
+    same import has too. A movement's columns are those of Transaction. It is only ever read
+    whole, so it has no index but its key.
     """
 
     __tablename__ = "staged_rows"
@@ -98,6 +119,7 @@ class StagedRow(Base):
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     line: Mapped[int]
     kind: Mapped[str]
+    wallet_id: Mapped[int | None]
     identity: Mapped[str | None]
     occurrence: Mapped[int | None] = mapped_column(Integer)
     group_key: Mapped[str | None]
@@ -122,7 +144,6 @@ class StagedRow(Base):
         ForeignKeyConstraint(
             ["ledger_id", "import_id"], ["imports.ledger_id", "imports.id"], ondelete="CASCADE"
         ),
-        Index(None, "ledger_id", "import_id", "identity", "occurrence"),
         {"prefixes": ["UNLOGGED"]},
     )
 
