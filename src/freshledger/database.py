@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from freshledger.errors import Busy, Invalid
+from freshledger.errors import Busy, Invalid, Uncertain
 from freshledger.settings import Settings
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -123,9 +123,16 @@ def sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def is_retryable(error: DBAPIError) -> bool:
-    """Tell whether the transaction left nothing behind and may simply be run again."""
-    return sqlstate(error) in RETRYABLE or _met_a_migration(error)
+def is_retryable(error: DBAPIError | PoolTimeout, *, committing: bool) -> bool:
+    """Tell whether the transaction left nothing behind and may simply be run again.
+
+    A connection that was lost before COMMIT took its transaction with it; the pool then
+    drops all its connections of that age, so that the next try has a new one.
+    """
+    if not isinstance(error, DBAPIError):
+        return False
+    lost = error.connection_invalidated and not committing
+    return lost or sqlstate(error) in RETRYABLE or _met_a_migration(error)
 
 
 def _met_a_migration(error: DBAPIError) -> bool:
@@ -133,16 +140,26 @@ def _met_a_migration(error: DBAPIError) -> bool:
     return isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
 
 
-def refusal(error: Exception) -> Busy | None:
-    """Return what to tell the user if the database was only busy or away; else None."""
+def refusal(error: Exception, *, committing: bool = False) -> Busy | Uncertain | None:
+    """Return what to tell the user if the database was only busy or away; else None.
+
+    With `committing`, the error came from COMMIT.
+    """
     if isinstance(error, PoolTimeout):
         return Busy("all database connections are in use; try again in a moment")
     if isinstance(error, DBAPIError):
         state = sqlstate(error)
         if error.connection_invalidated or state.startswith(("08", "57P")):
-            return Busy("the connection to the database was lost; try again in a moment")
+            return Uncertain(_UNCERTAIN) if committing else Busy(_LOST)
         if _met_a_migration(error):
             return Busy("the database has just been migrated; try again")
         if state in _BUSY:
             return Busy(_BUSY[state])
     return None
+
+
+_LOST = "the connection to the database was lost; try again in a moment"
+_UNCERTAIN = (
+    "the connection to the database was lost while saving; look whether the change is there"
+    " before you make it again"
+)

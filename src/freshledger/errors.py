@@ -64,3 +64,9 @@ class Busy(AppError):
     """The database could not serve the request in time; nothing was done, try again."""
 
     code = "busy"
+
+
+class Uncertain(AppError):
+    """The database went away while saving: what was asked is done whole, or not at all."""
+
+    code = "outcome_unknown"

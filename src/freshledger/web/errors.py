@@ -15,6 +15,7 @@ from freshledger.errors import (
     PreconditionFailed,
     TooMany,
     Unauthenticated,
+    Uncertain,
 )
 from freshledger.web.rendering import login_redirect, render
 
@@ -27,6 +28,7 @@ STATUSES: dict[type[AppError], int] = {
     Forbidden: 403,
     TooMany: 429,
     Busy: 503,
+    Uncertain: 503,
 }
 RETRY_AFTER = 1
 """Seconds after which a busy database is worth another try."""

@@ -5,19 +5,22 @@ The order of things, and why (tests/web/test_session.py has a test for each line
 - The session belongs to the request, never to `g`, which requests may share.
 - The commit is the last `after_request` function, so that nothing after it can turn a
   committed write into an error. It is registered first, for they run in reverse order.
-- `teardown_request` closes, whatever happened; after_request may have been skipped.
+- The teardown closes, whatever happened: after_request may have been skipped, and another
+  teardown function may have raised.
 - The request runs in a task of its own, which a client that goes away does not cancel: a
   write is then whole or absent. Only a body that will never arrive is given up.
-- Deadlocks and serialization failures run the whole unit again, hooks and COMMIT included.
+- Deadlocks, serialization failures and connections lost before COMMIT run the whole unit
+  again, hooks and COMMIT included. A connection lost in COMMIT leaves the outcome unknown.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from quart import Quart, Request, current_app, request
 from quart.ctx import RequestContext
+from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers.request import Body
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +33,8 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 TRIES = 3
 """How often a unit of work that meets a deadlock or serialization failure is run in all."""
 
+T = TypeVar("T")
+
 
 class UnitOfWork:
     """One request's session: `writes` says which of the two makers it comes from."""
@@ -37,6 +42,7 @@ class UnitOfWork:
     def __init__(self, maker: async_sessionmaker[AsyncSession], *, writes: bool) -> None:
         self._maker = maker
         self.writes = writes
+        self.committing = False
         self._session: AsyncSession | None = None
 
     @property
@@ -51,7 +57,9 @@ class UnitOfWork:
         if self._session is None or not self._session.in_transaction():
             return
         if successful:
+            self.committing = self.writes
             await self._session.commit()
+            self.committing = False
         else:
             await self._session.rollback()
 
@@ -59,7 +67,7 @@ class UnitOfWork:
         """Give the connection back; what was not committed is rolled back."""
         session, self._session = self._session, None
         if session is not None:
-            await _to_the_end(session.close())
+            await _to_the_end(asyncio.create_task(session.close()))
 
 
 class _CompleteBody(Body):
@@ -85,38 +93,43 @@ class FreshQuart(Quart):
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Handle a request in a task that outlives a client that goes away."""
         task = asyncio.create_task(super().handle_request(request))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not cast("_CompleteBody", request.body).complete:
-                task.cancel()
-            await asyncio.wait([task])
-            raise
+        body = cast("_CompleteBody", request.body)
+        return await _to_the_end(task, give_up=lambda: not body.complete)
 
     async def full_dispatch_request(
         self, request_context: RequestContext | None = None
     ) -> ResponseTypes:
-        """Run view, hooks and COMMIT; again after a deadlock or a serialization failure."""
+        """Run view, hooks and COMMIT; again where the transaction left nothing behind."""
         tries = 1
         while True:
             try:
                 return await super().full_dispatch_request(request_context)
             except (DBAPIError, PoolTimeout) as error:
-                await _unit().close()
-                busy = refusal(error)
-                if busy is None:
+                unit = _unit()
+                await unit.close()
+                refused = refusal(error, committing=unit.committing)
+                if refused is None:
                     raise
-                if tries == TRIES or not _may_run_again(error):
-                    answer = await self.handle_user_exception(busy)
+                _forget_the_answer(request_context)
+                if tries == TRIES or not is_retryable(error, committing=unit.committing):
+                    answer = await self.handle_user_exception(refused)
                     return await self.finalize_request(answer, request_context)
             tries += 1
+
+    async def do_teardown_request(
+        self, exc: BaseException | None, request_context: RequestContext | None = None
+    ) -> None:
+        """Close the unit of work after all teardown functions, even if one of them raises."""
+        try:
+            await super().do_teardown_request(exc, request_context)
+        finally:
+            await _close(cast("FreshRequest", (request_context or request_ctx).request))
 
 
 def install(app: FreshQuart) -> None:
     """Give every request of `app` its unit of work; call this before any other hook."""
     app.before_request(_begin)
     app.after_request(_finish)
-    app.teardown_request(_close)
 
 
 def current_session() -> AsyncSession:
@@ -146,14 +159,13 @@ async def snapshot() -> AsyncIterator[AsyncSession]:
 def _unit() -> UnitOfWork:
     unit = cast("FreshRequest", request).unit
     if unit is None:
-        raise RuntimeError("no unit of work: web.session.install was not called")
+        raise RuntimeError("no unit of work: only a request has one, until its response is sent")
     return unit
 
 
-def _may_run_again(error: DBAPIError | PoolTimeout) -> bool:
-    if not isinstance(error, DBAPIError):
-        return False
-    return is_retryable(error) or (error.connection_invalidated and not _unit().writes)
+def _forget_the_answer(context: RequestContext | None) -> None:
+    """Drop what the failed run wanted to add to its answer, a cookie for example."""
+    (context or request_ctx)._after_request_functions.clear()  # noqa: SLF001 - Quart has no other way
 
 
 async def _begin() -> None:
@@ -172,17 +184,26 @@ async def _finish(response: Any) -> Any:  # noqa: ANN401 - Quart's own union of 
     return response
 
 
-async def _close(_error: BaseException | None) -> None:
-    unit = cast("FreshRequest", request).unit
+async def _close(current: FreshRequest) -> None:
+    """Close the request's unit; what comes later, a stream for example, finds none."""
+    unit, current.unit = current.unit, None
     if unit is not None:
         await unit.close()
 
 
-async def _to_the_end(work: Awaitable[None]) -> None:
-    """Await `work` to its end even when this task is cancelled meanwhile; then be cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+async def _to_the_end(task: asyncio.Task[T], *, give_up: Callable[[], bool] = lambda: False) -> T:
+    """Await `task` to its end, however often this one is cancelled; then be cancelled.
+
+    Each cancellation is passed on only where `give_up` says that the end cannot come.
+    """
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+            if give_up():
+                task.cancel()
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
