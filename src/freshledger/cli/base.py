@@ -18,7 +18,8 @@ import functools
 import inspect
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -66,9 +67,9 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run the command; SIGTERM ends it as cleanly as Ctrl-C."""
-        _interrupt_on_termination()
         try:
-            return super().invoke(ctx)
+            with _termination_interrupts():
+                return super().invoke(ctx)
         except AppError as error:
             raise Failure(error.message) from error
         except (OSError, SQLAlchemyError) as error:
@@ -78,10 +79,17 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def _interrupt_on_termination() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup's SIG_IGN stays
-            signal.signal(number, signal.default_int_handler)
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGHUP)  # where they are ignored (nohup), they stay so
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _sentence(error: Exception) -> str:

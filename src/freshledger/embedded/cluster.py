@@ -69,9 +69,9 @@ def initialise(cluster: Path, home: Path, account: Account) -> None:
 
 
 def make_socket_dir(data_dir: Path, account: Account) -> Path:
-    """Make a private folder with a short path, whatever the data folder is called.
+    """Make a private, empty folder with a short path, whatever the data folder is called.
 
-    Raises Invalid if somebody else has made one of that name.
+    What a killed server left in it is removed: there must be no other one by now. Raises Invalid if somebody else has made one of that name.
     """
     uid = account.pw_uid if account else os.geteuid()
     name = f"freshledger-{uid}-{sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
@@ -83,5 +83,7 @@ def make_socket_dir(data_dir: Path, account: Account) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {uid, os.geteuid()}:
         raise Invalid(f"{folder} was made by somebody else: remove it, or set TMPDIR")
     folder.chmod(0o700)
+    for left in folder.glob(".s.PGSQL.*"):
+        left.unlink()
     give(folder, account)
     return folder

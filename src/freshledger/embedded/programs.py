@@ -39,7 +39,7 @@ def account_for(cluster: Path) -> Account:
     """For root, as whom PostgreSQL refuses to run: the data's owner, else postgres, else nobody."""
     if os.geteuid() != 0:
         return None
-    with contextlib.suppress(FileNotFoundError, KeyError):
+    with contextlib.suppress(OSError, KeyError):
         if owner := cluster.stat().st_uid:
             return pwd.getpwuid(owner)
     with contextlib.suppress(KeyError):
@@ -78,12 +78,21 @@ def reachable_installation(data_dir: Path, account: Account) -> Path:
         return source
     copy = data_dir / f"postgresql-{version(PACKAGE)}"
     if not copy.exists():
-        for old in data_dir.glob("postgresql-*"):
-            shutil.rmtree(old)
-        unfinished = data_dir / "postgresql-new"
-        shutil.copytree(source, unfinished, symlinks=True)
-        unfinished.rename(copy)
-    return copy
+        _copy_package(source.parent, copy)
+    return copy / source.relative_to(source.parents[1])
+
+
+def _copy_package(package: Path, copy: Path) -> None:
+    """Copy what the server needs of the package, with the libraries that the wheel put beside it."""
+    for old in copy.parent.glob("postgresql-*"):
+        shutil.rmtree(old)
+    unfinished = copy.with_name("postgresql-new")
+    programs = package / f"pginstall{MAJOR}"
+    libraries = package.with_name(f"{package.name}.libs")
+    for folder in (programs, libraries):
+        if folder.is_dir():
+            shutil.copytree(folder, unfinished / folder.relative_to(package.parent), symlinks=True)
+    unfinished.rename(copy)
 
 
 def as_account(account: Account) -> dict[str, Any]:
