@@ -59,6 +59,7 @@
     if (form.method !== "post") return;
     form._submitter = event.submitter;
     busy(form, true);
+    setTimeout(() => busy(form, false), 10_000); // a download answers without a new page
     // Where something else took the form over (htmx), its answer ends the wait.
     setTimeout(() => {
       if (event.defaultPrevented && !event.target.closest("[hx-post], [hx-put], [hx-delete]")) {
