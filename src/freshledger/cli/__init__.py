@@ -4,6 +4,7 @@ from freshledger.cli.base import LazyGroup, data_dir_option
 
 COMMANDS = {
     "backup": "freshledger.cli.backup:backup",
+    "demo": "freshledger.cli.demo:demo",
     "migration": "freshledger.cli.migration:migration",
     "psql": "freshledger.cli.psql:psql",
     "restore": "freshledger.cli.restore:restore",

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import click
@@ -25,22 +25,42 @@ PATIENCE_SECONDS = 10
 STALLED_CLIENT_MILLISECONDS = 5000
 
 
+def address_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options --host and --port."""
+    host = click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
+    port = click.option(
+        "--port", type=click.IntRange(0, 65535), help="[default: 8000]; 0 takes a free one."
+    )
+    return host(port(function))
+
+
 @command("serve")
-@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="[default: 8000]; 0 takes a free one.")
+@address_options
 def serve(settings: Settings, host: str | None, port: int | None) -> None:
     """Serve the pages and the API on http://127.0.0.1:8000.
 
     The embedded PostgreSQL starts and stops with it, unless FRESHLEDGER_DATABASE_URL names a
     server of your own.
     """
+    run_server(serve_until_stopped, settings, host=host, port=port)
+
+
+def run_server(
+    server: Callable[[Settings], Coroutine[Any, Any, None]],
+    settings: Settings,
+    *,
+    host: str | None,
+    port: int | None,
+) -> None:
+    """Run `server` on uvloop; host and port win over the settings where they are given."""
     changes = {"host": host, "port": port}
     given = {name: value for name, value in changes.items() if value is not None}
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(replace(settings, **given)))
+        runner.run(server(replace(settings, **given)))
 
 
-async def _serve(settings: Settings) -> None:
+async def serve_until_stopped(settings: Settings) -> None:
+    """Serve until Ctrl-C, SIGTERM or SIGHUP; raises AppError if the port is taken."""
     stopping = asyncio.Event()
     listener = _listen(settings)
     async with open_server(settings) as url:
