@@ -17,13 +17,14 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from quart.testing import QuartClient
+from sqlalchemy import make_url
+
 from freshledger.app import Freshledger, create_app
 from freshledger.database import Database
 from freshledger.embedded import EmbeddedServer
 from freshledger.schema import upgrade
 from freshledger.settings import PREFIX, Settings
-from quart.testing import QuartClient
-from sqlalchemy import make_url
 
 for _name in [name for name in os.environ if name.startswith(PREFIX)]:
     del os.environ[_name]
