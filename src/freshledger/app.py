@@ -77,7 +77,7 @@ async def _frame() -> dict[str, Any]:
         "ledger": ledger,
         "csrf_token": viewer.csrf_token if viewer else "",
         "theme": viewer.theme if viewer and viewer.theme != "auto" else None,
-        "notices": [{"text": notice, "kind": "success"}] if notice else [],
+        "notices": [{"text": notice, "kind": "good"}] if notice else [],
     }
     if viewer:
         frame |= {

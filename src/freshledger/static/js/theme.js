@@ -1,15 +1,28 @@
-/* Runs before the first paint: the viewer's theme, and .js for what needs a script. */
+/* Runs before the first paint: the viewer's theme, and .js for what needs a script.
+   A choice of this browser holds until the viewer's own setting changes, and is kept as
+   "setting|choice". Where storage is forbidden it lasts for the page. */
 (() => {
   "use strict";
   const root = document.documentElement;
-  const given = root.dataset.theme || "";
-  const stored = () => {
+  const setting = root.dataset.theme || "";
+
+  const read = () => {
     try {
-      return localStorage.getItem("theme");
+      const [before, choice] = (localStorage.getItem("theme") ?? "").split("|");
+      return before === setting ? (choice ?? setting) : setting;
     } catch {
-      return null; // storage may be forbidden; then the theme lasts for the page
+      return setting;
     }
   };
+
+  const keep = (choice) => {
+    try {
+      localStorage.setItem("theme", `${setting}|${choice}`);
+    } catch {
+      // see above
+    }
+  };
+
   const apply = (choice) => {
     if (choice) root.dataset.theme = choice;
     else delete root.dataset.theme;
@@ -19,20 +32,16 @@
   };
 
   root.classList.add("js");
-  apply(stored() ?? given);
+  apply(read());
 
-  document.addEventListener("DOMContentLoaded", () => apply(stored() ?? given));
+  document.addEventListener("DOMContentLoaded", () => apply(read()));
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-theme-choice]");
     if (!button) return;
-    try {
-      localStorage.setItem("theme", button.dataset.themeChoice);
-    } catch {
-      // see above
-    }
+    keep(button.dataset.themeChoice);
     apply(button.dataset.themeChoice);
   });
   addEventListener("storage", (event) => {
-    if (event.key === "theme") apply(event.newValue ?? given);
+    if (event.key === "theme") apply(read());
   });
 })();
