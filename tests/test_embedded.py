@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from freshledger.embedded import EmbeddedServer, tool
 from freshledger.errors import AppError, Invalid
+from processes import data_folder, postmasters
 
 ROOT = os.geteuid() == 0
 SECONDS = 60
@@ -36,25 +36,8 @@ with EmbeddedServer(Path(sys.argv[1])) as server:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A data folder that PostgreSQL's user can reach; what is left running in it is a failure."""
-    top = Path(tempfile.mkdtemp(prefix="freshledger-test-"))
-    top.chmod(0o711)
-    yield top / "data"
-    left = postmasters(top)
-    for process in left:
-        process.kill()
-    shutil.rmtree(top)
-    assert left == []
-
-
-def postmasters(folder: Path) -> list[psutil.Process]:
-    """The server processes whose working folder is at or below `folder`."""
-    found = []
-    for process in psutil.process_iter(["name", "cwd", "status"]):
-        name, cwd = process.info["name"], process.info["cwd"]
-        if name == "postgres" and cwd and Path(cwd).is_relative_to(folder):
-            found.append(process)
-    return found
+    with data_folder() as folder:
+        yield folder
 
 
 def until(condition: Callable[[], object]) -> None:

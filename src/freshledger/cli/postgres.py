@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from freshledger.database import create_engine
+from freshledger.database import async_url, create_engine
 from freshledger.embedded import BUNDLED_MAJOR, tool
 from freshledger.errors import AppError, Invalid
 
@@ -20,9 +20,10 @@ LONGEST_LINE = 16 * 1024**2
 def for_libpq(url: str) -> tuple[str, dict[str, str]]:
     """Return the address as PostgreSQL's programs read it, and an environment with the password.
 
-    Among the arguments other users of the machine could read the password.
+    Among the arguments other users of the machine could read the password. Raises Invalid if
+    the address is not PostgreSQL's.
     """
-    parsed = make_url(url)
+    parsed = async_url(url)
     query = {"sslmode" if name == "ssl" else name: value for name, value in parsed.query.items()}
     plain = URL.create(
         "postgresql",
