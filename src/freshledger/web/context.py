@@ -7,15 +7,17 @@ ledger in its path; for anything but reading, an editor of a ledger that is not 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from quart import Quart, current_app, has_request_context, request
 from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
-from freshledger.models import Head, Ledger, Member, Session, Token, User
+from freshledger.models import Head, Ledger, Member, Session, Token, TokenUse, User
 from freshledger.web.security import check_csrf_token, check_same_site, csrf_token
 from freshledger.web.session import READING, FreshRequest, current_session
 
@@ -41,6 +43,7 @@ class Viewer:
     csrf_token: str | None = None
     token_scope: str | None = None
     token_id: int | None = None
+    token_used_at: datetime | None = None
 
     @property
     def actor(self) -> str:
@@ -125,6 +128,11 @@ def session_token() -> str | None:
     return cast("ViewerRequest", request).session_token
 
 
+async def act_as(session: AsyncSession, user_id: int) -> None:
+    """Let the ledger's record name that user for what the transaction changes from now on."""
+    await session.execute(_AS_ACTOR, {"actor": f"user:{user_id}"})
+
+
 def session_cookie() -> str:
     """Return the session cookie's name: tied to the host where the connection is secure."""
     return "__Host-freshledger" if request.scheme == "https" else "freshledger"
@@ -151,11 +159,20 @@ async def _identify() -> None:
     current.viewer = _viewer(row, current.session_token)
     if current.session_token:
         await check_csrf_token(current.session_token)
+    else:
+        _check_token_is_for(current, ledger_id)
     if ledger_id is not None:
         current.ledger = _access(row)
         _authorize(current, access, archived=getattr(view, "archived", False))
     if current.method not in READING:
-        await current_session().execute(_AS_ACTOR, {"actor": current.viewer.actor})
+        await act_as(current_session(), current.viewer.user_id)
+
+
+def _check_token_is_for(current: ViewerRequest, ledger_id: int | None) -> None:
+    """Raise Forbidden for what a token is not made for: pages, and changes outside its ledger."""
+    outside = ledger_id is None and current.method not in READING
+    if outside or not current.path.startswith("/api/"):
+        raise Forbidden("a token is for one ledger's API; sign in with a browser")
 
 
 def _authorize(current: ViewerRequest, access: str | None, *, archived: bool) -> None:
@@ -174,9 +191,9 @@ def _authorize(current: ViewerRequest, access: str | None, *, archived: bool) ->
 
 async def _find(current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
     """Look the viewer up, and their ledger, in one statement; a foreign ledger is not found."""
-    header = request.headers.get("Authorization", "")
-    if header:
-        return await _find_token(header, ledger_id)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":  # other schemes are a proxy's
+        return await _find_token(token.strip(), ledger_id)
     secret = request.cookies.get(session_cookie())
     if not secret:
         return None
@@ -190,10 +207,9 @@ async def _find(current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
     return row
 
 
-async def _find_token(header: str, ledger_id: int | None) -> AnyRow | None:
-    scheme, _, secret = header.partition(" ")
+async def _find_token(secret: str, ledger_id: int | None) -> AnyRow | None:
     own = secret.removeprefix(TOKEN_PREFIX).partition("_")[0]
-    if scheme.lower() != "bearer" or not secret.startswith(TOKEN_PREFIX) or not own.isdigit():
+    if not secret.startswith(TOKEN_PREFIX) or not (own.isascii() and own.isdigit()):
         return None
     if len(own) > 18:  # noqa: PLR2004 - more digits are no bigint
         return None
@@ -224,12 +240,13 @@ _BY_SESSION = (
 )
 _BY_TOKEN = (
     _people()
-    .add_columns(Token.scope, Token.id.label("token_id"))
+    .add_columns(Token.scope, Token.id.label("token_id"), TokenUse.last_used_at)
     .select_from(Token)
     .join(User, User.id == Token.user_id)
     .join(Member, _MEMBERSHIP)
     .join(Ledger, Ledger.id == Member.ledger_id)
     .join(Head, Head.ledger_id == Ledger.id)
+    .outerjoin(TokenUse, and_(TokenUse.ledger_id == Token.ledger_id, TokenUse.token_id == Token.id))
     .where(
         Token.ledger_id == bindparam("ledger"),
         Token.token_hash == bindparam("hash"),
@@ -253,6 +270,7 @@ def _viewer(row: AnyRow, secret: str | None) -> Viewer:
         csrf_token=csrf_token(secret) if secret else None,
         token_scope=getattr(row, "scope", None),
         token_id=getattr(row, "token_id", None),
+        token_used_at=getattr(row, "last_used_at", None),
     )
 
 

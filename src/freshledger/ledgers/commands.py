@@ -1,0 +1,163 @@
+"""What people do about ledgers: make, name, share, leave, archive, delete, and tokens for them."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from freshledger.database import AnyRow
+from freshledger.errors import Conflict, Forbidden, Invalid, NotFound
+from freshledger.ledgers import repository, tokens
+from freshledger.web.context import ROLES, TOKEN_PREFIX, hash_secret
+
+LONGEST_NAME = 100
+SCOPES = ("read", "write")
+LONGEST_TOKEN_DAYS = 3650
+LONGEST_ID = 18
+"""Digits of an id; more are no bigint."""
+
+
+async def create_ledger(session: AsyncSession, *, name: str, owner_id: int) -> int:
+    """Make a ledger with one owner and return its id; raises Invalid for a bad name."""
+    ledger_id = await repository.insert_ledger(session, name=clean_name(name))
+    await repository.insert_member(session, ledger_id=ledger_id, user_id=owner_id, role="owner")
+    return ledger_id
+
+
+async def make_first_ledger(session: AsyncSession, *, user_id: int, name: str) -> None:
+    """Give the first user the ledgers that have no member, the demo's, and one of that name.
+
+    The name may only be empty where there are others.
+    """
+    adopted = await repository.adopt_ledgers(session, user_id=user_id)
+    if name.strip() or not adopted:
+        await create_ledger(session, name=name, owner_id=user_id)
+
+
+async def get_ledger(session: AsyncSession, *, user_id: int, ledger_id: int) -> AnyRow:
+    """Return one of a user's ledgers with its counts and their role; raises NotFound."""
+    rows = await repository.list_ledgers(session, user_id=user_id, ledger_id=ledger_id)
+    if not rows:
+        raise NotFound("there is no such ledger")
+    return rows[0]
+
+
+async def find_by_name(session: AsyncSession, *, ledger: str) -> int:
+    """Return the id of the ledger with that name or, where none has it, that id.
+
+    For the command line. Raises NotFound, and Conflict where several have the name.
+    """
+    found = await repository.find_ledgers(session, name=ledger)
+    if len(found) > 1:
+        ids = ", ".join(str(one) for one in found)
+        raise Conflict(f"several ledgers are named {ledger}; give the id instead: {ids}")
+    if found:
+        return found[0]
+    is_id = ledger.isascii() and ledger.isdigit() and len(ledger) <= LONGEST_ID
+    if is_id and await repository.has_ledger(session, ledger_id=int(ledger)):
+        return int(ledger)
+    raise NotFound(f"there is no ledger {ledger}; freshledger ledger list shows them")
+
+
+async def rename_ledger(session: AsyncSession, *, ledger_id: int, name: str) -> None:
+    """Give a ledger another name; raises Invalid."""
+    await repository.update_ledger(session, ledger_id=ledger_id, name=clean_name(name))
+
+
+async def delete_ledger(session: AsyncSession, *, ledger_id: int, name: str, typed: str) -> None:
+    """Delete a ledger with everything in it; raises Invalid unless its name was typed."""
+    if typed.strip() != name.strip():
+        raise Invalid("this is not the ledger's name; nothing was deleted", field="typed_name")
+    await repository.delete_ledger(session, ledger_id=ledger_id)
+
+
+async def add_member(session: AsyncSession, *, ledger_id: int, email: str, role: str) -> None:
+    """Share a ledger with somebody who has an account; raises Invalid naming the field."""
+    _check_role(role)
+    email = email.strip()
+    user_id = await repository.find_user_id(session, email=email)
+    if user_id is None:
+        raise Invalid(
+            f"nobody with the email {email} has an account here; ask an administrator to invite"
+            " them, then add them again",
+            field="email",
+        )
+    added = await repository.insert_member(session, ledger_id=ledger_id, user_id=user_id, role=role)
+    if not added:
+        raise Invalid(f"{email} is a member already; change the role below", field="email")
+
+
+async def change_role(
+    session: AsyncSession, *, ledger_id: int, user_id: int, role: str, by: int
+) -> None:
+    """Give a member another role; raises Conflict where no owner would be left."""
+    _check_role(role)
+    owners = await _lock_owners(session, ledger_id, by)
+    if role != "owner":
+        _keep_an_owner(owners, user_id)
+    await repository.update_member(session, ledger_id=ledger_id, user_id=user_id, role=role)
+
+
+async def remove_member(session: AsyncSession, *, ledger_id: int, user_id: int, by: int) -> None:
+    """Remove a member, or leave: their tokens end too; raises Conflict for the last owner."""
+    owners = await repository.lock_owners(session, ledger_id=ledger_id)
+    if by != user_id and by not in owners:
+        raise Forbidden("only an owner can remove members, and you are none any more")
+    _keep_an_owner(owners, user_id)
+    await tokens.revoke_tokens(session, ledger_id=ledger_id, user_id=user_id)
+    await repository.delete_member(session, ledger_id=ledger_id, user_id=user_id)
+
+
+async def create_token(
+    session: AsyncSession, *, ledger_id: int, user_id: int, name: str, scope: str, days: int | None
+) -> str:
+    """Return a new token, which only its holder can know from now on; None days never expire."""
+    if scope not in SCOPES:
+        raise Invalid("a token's scope is read or write", field="scope")
+    if days is not None and not 1 <= days <= LONGEST_TOKEN_DAYS:
+        raise Invalid(f"a token lasts 1 to {LONGEST_TOKEN_DAYS} days", field="days")
+    role = await repository.find_role(session, ledger_id=ledger_id, user_id=user_id)
+    if role is None:
+        raise NotFound("this user is no member of the ledger")
+    if scope == "write" and role == "viewer":
+        raise Forbidden("a viewer changes nothing, and neither can their token; take scope read")
+    token = f"{TOKEN_PREFIX}{ledger_id}_{secrets.token_urlsafe(32)}"
+    await tokens.insert_token(
+        session,
+        ledger_id=ledger_id,
+        user_id=user_id,
+        name=clean_name(name),
+        scope=scope,
+        token_hash=hash_secret(token),
+        expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+    )
+    return token
+
+
+def clean_name(text: str) -> str:
+    """Return a name on one line; raises Invalid where it is empty or too long."""
+    name = " ".join(text.split())
+    if not name:
+        raise Invalid("a name is missing", field="name")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise Invalid(
+            f"a name has at most {LONGEST_NAME} characters, all of them visible", field="name"
+        )
+    return name
+
+
+async def _lock_owners(session: AsyncSession, ledger_id: int, by: int) -> set[int]:
+    owners = await repository.lock_owners(session, ledger_id=ledger_id)
+    if by not in owners:
+        raise Forbidden("only an owner can do this, and you are none any more")
+    return owners
+
+
+def _keep_an_owner(owners: set[int], user_id: int) -> None:
+    if owners == {user_id}:
+        raise Conflict("this is the only owner; make another member an owner first")
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise Invalid(f"a role is one of {', '.join(ROLES)}", field="role")
