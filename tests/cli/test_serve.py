@@ -66,6 +66,17 @@ def test_a_port_in_use(run, data_dir):
     assert not data_dir.exists()
 
 
+def test_a_database_that_is_not_there(run):
+    failed = run("serve", "--port", "0", url="postgresql://127.0.0.1:1/x", code=1)
+    assert failed.stderr == "error: the database cannot be reached; try again in a moment\n"
+
+
+def test_the_first_start_prints_a_link_that_makes_the_first_account(data_dir):
+    with serving("--data-dir", data_dir) as (process, address):
+        link = process.stdout.readline().split()[-1]
+        assert link.startswith(f"{address}/setup/")
+
+
 def test_an_ipv6_address_is_clickable(data_dir):
     with serving("--data-dir", data_dir, "--host", "::1") as (_, address):
         assert address.startswith("http://[::1]:")

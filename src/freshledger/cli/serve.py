@@ -12,17 +12,19 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from msgspec.structs import replace
 
+from freshledger.accounts.commands import setup_link
 from freshledger.app import Freshledger, create_app
 from freshledger.cli.base import command
 from freshledger.errors import AppError
 from freshledger.settings import Settings
-from freshledger.startup import open_server
+from freshledger.startup import open_database
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 3
 PATIENCE_SECONDS = 10
 STALLED_CLIENT_MILLISECONDS = 5000
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not listened on
 
 
 def address_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -62,13 +64,16 @@ def run_server(
 async def serve_until_stopped(settings: Settings) -> None:
     """Serve until Ctrl-C, SIGTERM or SIGHUP; raises AppError if the port is taken."""
     stopping = asyncio.Event()
-    listener = _listen(settings)
-    async with open_server(settings) as url:
-        app = create_app(replace(settings, database_url=url))
-        _announce_when_ready(app, _address(listener))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await _until(stopping, app, _hypercorn_config(listener))
+    with _listen(settings) as listener:
+        address = _address(listener)
+        async with open_database(settings) as database:
+            async with database.write.begin() as session:
+                link = await setup_link(session, address)
+            app = create_app(replace(settings, database_url=database.url))
+            _announce_when_ready(app, address, link)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+            await _until(stopping, app, _hypercorn_config(listener))
 
 
 async def _until(stopping: asyncio.Event, app: Freshledger, config: Config) -> None:
@@ -110,7 +115,9 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _address(listener: socket.socket) -> str:
+    """Return what a browser on this machine opens."""
     host, port = listener.getsockname()[:2]
+    host = LOOPBACK.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
@@ -125,8 +132,10 @@ def _hypercorn_config(listener: socket.socket) -> Config:
     return config
 
 
-def _announce_when_ready(app: Freshledger, address: str) -> None:
+def _announce_when_ready(app: Freshledger, address: str, link: str | None) -> None:
     @app.while_serving
     async def announce() -> AsyncGenerator[None, Any]:
         click.echo(f"freshledger serves on {address} (Ctrl-C ends it)")
+        if link:
+            click.echo(f"Make the first account here: {link}")
         yield
