@@ -7,11 +7,15 @@ from quart import Blueprint, current_app, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from freshledger import __version__
+from freshledger.accounts import pages as accounts_pages
+from freshledger.accounts import people
 from freshledger.chains import CHAINS, NETWORKS, display_address
+from freshledger.ledgers import api as ledgers_api
+from freshledger.ledgers import pages as ledgers_pages
 from freshledger.settings import Settings
 from freshledger.startup import open_database
 from freshledger.web import context, errors, rendering, security, session
-
+from freshledger.web.times import local_time
 
 PLACES = (
     ("Transactions", "transactions.list_transactions"),
@@ -64,6 +68,7 @@ def _install_hooks(app: Freshledger) -> None:
 def _install_templates(app: Freshledger) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["display_address"] = display_address
+    app.jinja_env.filters["local_time"] = local_time
     app.jinja_env.globals.update(version=__version__, CHAINS=CHAINS, NETWORKS=NETWORKS)
     app.context_processor(_frame)
 
@@ -83,7 +88,7 @@ async def _frame() -> dict[str, Any]:
         frame |= {
             "ledgers_url": url_for("ledgers.list_ledgers"),
             "logout_url": url_for("accounts.logout"),
-            "user_menu": [{"text": "Settings", "url": url_for("accounts.settings")}],
+            "user_menu": _user_menu(viewer),
         }
     if ledger:
         frame["nav"] = [
@@ -98,9 +103,22 @@ async def _frame() -> dict[str, Any]:
     return frame
 
 
+def _user_menu(viewer: context.Viewer) -> list[dict[str, str]]:
+    menu = [{"text": "Settings", "url": url_for("accounts.settings"), "drawing": "settings"}]
+    if viewer.is_admin:
+        people = {"text": "People", "url": url_for("people.list_people"), "drawing": "user"}
+        menu.insert(0, people)
+    return menu
+
+
 def _register_features(app: Freshledger) -> None:
     """Register every feature's blueprints: pages at the root, programs' under /api/v1."""
-    blueprints: tuple[Blueprint, ...] = ()
+    blueprints: tuple[Blueprint, ...] = (
+        accounts_pages.blueprint,
+        people.blueprint,
+        ledgers_pages.blueprint,
+        ledgers_api.blueprint,
+    )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
 

@@ -134,6 +134,14 @@ async def create_token(
     return token
 
 
+def days_of(text: str) -> int | None:
+    """Read how many days a token lasts, empty for no end; raises Invalid."""
+    days = text.strip()
+    if days and not (days.isascii() and days.isdigit() and len(days) <= len("3650")):
+        raise Invalid(f"a token lasts 1 to {LONGEST_TOKEN_DAYS} days", field="days")
+    return int(days) if days else None
+
+
 def clean_name(text: str) -> str:
     """Return a name on one line; raises Invalid where it is empty or too long."""
     name = " ".join(text.split())
