@@ -43,6 +43,7 @@ class Viewer:
     csrf_token: str | None = None
     token_scope: str | None = None
     token_id: int | None = None
+    token_ledger_id: int | None = None
     token_used_at: datetime | None = None
 
     @property
@@ -65,6 +66,11 @@ class Access:
     def allows(self, role: str) -> bool:
         """Tell whether the viewer's role is at least `role`."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+    @property
+    def can_edit(self) -> bool:
+        """Whether pages show the viewer what changes the ledger."""
+        return self.allows("editor") and not self.archived
 
 
 class ViewerRequest(FreshRequest):
@@ -270,6 +276,7 @@ def _viewer(row: AnyRow, secret: str | None) -> Viewer:
         csrf_token=csrf_token(secret) if secret else None,
         token_scope=getattr(row, "scope", None),
         token_id=getattr(row, "token_id", None),
+        token_ledger_id=row.ledger_id if hasattr(row, "token_id") else None,
         token_used_at=getattr(row, "last_used_at", None),
     )
 

@@ -1,0 +1,93 @@
+"""Ledgers for programs, and the note of when a token was last used."""
+
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import msgspec
+from quart import Blueprint, Response, current_app
+from quart.typing import ResponseReturnValue
+
+from freshledger.database import AnyRow
+from freshledger.ledgers import commands, repository, tokens
+from freshledger.web.context import find_viewer, viewer
+from freshledger.web.session import FreshQuart, current_session
+
+blueprint = Blueprint("ledgers_api", __name__)
+
+
+class Counts(msgspec.Struct):
+    """How many rows a ledger has."""
+
+    transactions: int
+    wallets: int
+    contacts: int
+    labels: int
+
+
+class LedgerOut(msgspec.Struct):
+    """A ledger as its member sees it; `version` adds one with every change."""
+
+    id: int
+    name: str
+    role: str
+    version: int
+    archived: bool
+    counts: Counts
+
+
+class LedgersOut(msgspec.Struct):
+    """The asker's ledgers, by name."""
+
+    ledgers: list[LedgerOut]
+
+
+@blueprint.get("/api/v1/ledgers")
+async def list_ledgers() -> ResponseReturnValue:
+    """List one's ledgers; a token's is the only one it sees."""
+    who = viewer()
+    rows = await repository.list_ledgers(
+        current_session(), user_id=who.user_id, ledger_id=who.token_ledger_id
+    )
+    return _json(LedgersOut([_out(row) for row in rows]))
+
+
+@blueprint.get("/api/v1/ledgers/<int:ledger_id>")
+async def get_ledger(ledger_id: int) -> ResponseReturnValue:
+    """Show one ledger."""
+    row = await commands.get_ledger(
+        current_session(), user_id=viewer().user_id, ledger_id=ledger_id
+    )
+    return _json(_out(row))
+
+
+@blueprint.after_app_request
+async def note_token_use(response: Response) -> Response:
+    """Note a token's use after the response, outside of its transaction, once a minute."""
+    who = find_viewer()
+    if who is None or who.token_id is None or who.token_ledger_id is None:
+        return response
+    recent = datetime.now(UTC) - timedelta(seconds=tokens.USE_INTERVAL)
+    if who.token_used_at is None or who.token_used_at < recent:
+        current_app.add_background_task(_note_use, who.token_ledger_id, who.token_id)
+    return response
+
+
+async def _note_use(ledger_id: int, token_id: int) -> None:
+    database = cast("FreshQuart", current_app).database
+    async with database.write.begin() as session:
+        await tokens.note_use(session, ledger_id=ledger_id, token_id=token_id)
+
+
+def _out(row: AnyRow) -> LedgerOut:
+    return LedgerOut(
+        id=row.id,
+        name=row.name,
+        role=row.role,
+        version=row.version,
+        archived=row.archived_at is not None,
+        counts=Counts(**{name: getattr(row, name) for name in repository.COUNTED}),
+    )
+
+
+def _json(body: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(body), content_type="application/json")
