@@ -34,8 +34,14 @@ class Label(Base):
     )
 
 
+_CARRIED = ("occurred_at", "wallet_id", "asset", "type")
+
+
 class TransactionLabel(Base):
-    """A label on a transaction; carries the time, so that a label's newest come from an index."""
+    """A label on a transaction; carries what a label's newest are found and filtered by.
+
+    The trigger `carry` fills in wallet_id, asset and type where an insert leaves them out.
+    """
 
     __tablename__ = "transaction_labels"
 
@@ -43,11 +49,14 @@ class TransactionLabel(Base):
     transaction_id: Mapped[int] = mapped_column(primary_key=True)
     label_id: Mapped[int] = mapped_column(primary_key=True)
     occurred_at: Mapped[datetime]
+    wallet_id: Mapped[int]
+    asset: Mapped[str]
+    type: Mapped[str]
 
     __table_args__ = (
         ForeignKeyConstraint(
-            ["ledger_id", "transaction_id", "occurred_at"],
-            ["transactions.ledger_id", "transactions.id", "transactions.occurred_at"],
+            ["ledger_id", "transaction_id", *_CARRIED],
+            ["transactions.ledger_id", "transactions.id", *(f"transactions.{c}" for c in _CARRIED)],
             onupdate="CASCADE",
             ondelete="CASCADE",
         ),
@@ -56,6 +65,17 @@ class TransactionLabel(Base):
         ),
         Index(
             "ix_transaction_labels_newest", "ledger_id", "label_id", "occurred_at", "transaction_id"
+        ),
+        *(
+            Index(
+                f"ix_transaction_labels_{column.removesuffix('_id')}",
+                "ledger_id",
+                "label_id",
+                column,
+                "occurred_at",
+                "transaction_id",
+            )
+            for column in _CARRIED[1:]
         ),
     )
 

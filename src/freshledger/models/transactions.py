@@ -34,10 +34,24 @@ _PAGED_BY: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     ("asset", ("asset",), {}),
     ("contract", ("contract",), {"postgresql_where": text("contract IS NOT NULL")}),
     ("counterparty", ("counterparty",), {}),
-    ("status", ("status",), {"postgresql_where": text("status <> 'confirmed'")}),
+    ("status", ("status",), {}),
     ("contact", ("contact_id",), {"postgresql_where": text("contact_id IS NOT NULL")}),
+    ("wallet_asset", ("wallet_id", "asset"), {}),
+    ("wallet_type", ("wallet_id", "type"), {}),
+    ("wallet_status", ("wallet_id", "status"), {}),
+    ("asset_type", ("asset", "type"), {}),
+    ("asset_chain", ("asset", "chain"), {}),
+    ("counterparty_asset", ("counterparty", "asset"), {}),
+    (
+        "contact_asset",
+        ("contact_id", "asset"),
+        {"postgresql_where": text("contact_id IS NOT NULL")},
+    ),
 )
-"""Each equality of the filter has an index that ends in the page's order."""
+"""Each equality of the filter, and each likely pair, has an index that ends in the page's order.
+
+Without its own a pair of which both have many rows, but none together, is searched to the end.
+"""
 
 
 class Transaction(Base):
@@ -90,7 +104,7 @@ class Transaction(Base):
             ondelete="SET NULL (contact_id)",
         ),
         UniqueConstraint("ledger_id", "wallet_id", "identity", "occurrence"),
-        UniqueConstraint("ledger_id", "id", "occurred_at"),
+        UniqueConstraint("ledger_id", "id", "occurred_at", "wallet_id", "asset", "type"),
         *(
             Index(f"ix_transactions_{name}", "ledger_id", *columns, "occurred_at", "id", **options)
             for name, columns, options in _PAGED_BY
@@ -101,9 +115,28 @@ class Transaction(Base):
             "counterparty",
             postgresql_ops={"counterparty": "text_pattern_ops"},
         ),
-        Index("ix_transactions_txid", "ledger_id", "txid"),
+        Index(
+            "ix_transactions_txid",
+            "ledger_id",
+            "txid",
+            postgresql_ops={"txid": "text_pattern_ops"},
+        ),
         Index("ix_transactions_group", "ledger_id", "group_key"),
         Index("ix_transactions_amount", "ledger_id", text("abs(amount)"), "occurred_at", "id"),
+        Index(
+            "ix_transactions_asset_amount",
+            "ledger_id",
+            "asset",
+            text("abs(amount)"),
+            "occurred_at",
+            "id",
+        ),
+        Index(
+            "ix_transactions_note",
+            text("to_tsvector('simple'::regconfig, note)"),
+            postgresql_using="gin",
+            postgresql_where=text("note <> ''"),
+        ),
     )
 
 

@@ -83,7 +83,7 @@ def parse_instant(text: str) -> datetime:
     """Return an RFC 3339 time in UTC; raises ValueError for anything else."""
     if not _INSTANT.fullmatch(text):
         raise ValueError(text)
-    moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(text.upper())
     _within(moment.date())
     return moment.astimezone(UTC)
 

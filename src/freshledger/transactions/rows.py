@@ -5,8 +5,6 @@ from decimal import Decimal
 
 import msgspec
 
-from freshledger.transactions.filters import Preview
-
 
 class LabelTag(msgspec.Struct, frozen=True):
     """A label on a transaction."""
@@ -59,7 +57,7 @@ class AssetTotal(msgspec.Struct, frozen=True):
 
     asset: str
     contract: str | None
-    count: int
+    rows: int
     money_in: Decimal
     money_out: Decimal
     fees: Decimal
@@ -74,8 +72,3 @@ class Totals(msgspec.Struct, frozen=True):
     count: int
     pending_count: int
     assets: tuple[AssetTotal, ...]
-
-    @property
-    def preview(self) -> Preview:
-        """The number alone, without digest: for display."""
-        return Preview(self.count, "")

@@ -1,0 +1,309 @@
+"""The ways to a filter's first rows: which index leads, so that few rows are read.
+
+A page is at most some hundred rows of a million. For each combination of equalities that
+people use there is an index that ends in the page's order; where a name has several values
+the first rows of each are merged. Labels and contacts lead through their own tables. What
+is left of a filter is checked on the rows that come.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Numeric,
+    and_,
+    bindparam,
+    func,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import array, distinct_on
+
+from freshledger.database import AnySelect
+from freshledger.models import Contact, ContactAddress, Label, Transaction, TransactionLabel
+from freshledger.transactions.conditions import (
+    COLUMNS,
+    LEDGER,
+    Condition,
+    Part,
+    Shape,
+    begins_with,
+    conditions,
+    named,
+    note_words,
+    url_name,
+    words,
+)
+
+_ROWS = Transaction.__table__
+_LEADING_COLUMNS = {**COLUMNS, "label": "label_id"}
+_LEADS = (
+    ("txid",),
+    ("q",),
+    ("contact", "asset"),
+    ("contact",),
+    ("counterparty", "asset"),
+    ("counterparty",),
+    ("label", "asset"),
+    ("label", "wallet"),
+    ("label", "type"),
+    ("label",),
+    ("address",),
+    ("contract",),
+    ("wallet", "asset"),
+    ("wallet", "type"),
+    ("wallet", "status"),
+    ("asset", "type"),
+    ("asset", "chain"),
+    ("asset",),
+    ("wallet",),
+    ("type",),
+    ("chain",),
+    ("status",),
+)
+"""Names that an index serves together, the likely few rows first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of rows, whether it descends, and where in it the rows begin, if anywhere.
+
+    The parameters of the place are place_amount, place_time and place_id; `inclusive` keeps
+    the row at that place.
+    """
+
+    by_amount: bool
+    descending: bool
+    placed: bool = False
+    inclusive: bool = False
+
+    @property
+    def opposite(self) -> "Order":
+        """The order of the rows on the other side of the place."""
+        return replace(self, descending=not self.descending, inclusive=not self.inclusive)
+
+    def columns(self, row: FromClause) -> tuple[ColumnElement[Any], ...]:
+        """Return what rows are ordered by; of a link to a label the same columns."""
+        identifier = row.c.transaction_id if "transaction_id" in row.c else row.c.id
+        amount = (func.abs(row.c.amount),) if self.by_amount else ()
+        return (*amount, row.c.occurred_at, identifier)
+
+    def sorting(self, row: FromClause) -> list[ColumnElement[Any]]:
+        """Return the ORDER BY."""
+        return [c.desc() if self.descending else c.asc() for c in self.columns(row)]
+
+    def place(self, row: FromClause) -> list[Condition]:
+        """Return the condition for rows from the place on."""
+        if not self.placed:
+            return []
+        amount = (bindparam("place_amount", type_=Numeric()),) if self.by_amount else ()
+        place = tuple_(
+            *amount,
+            bindparam("place_time", type_=DateTime(timezone=True)),
+            bindparam("place_id", type_=BigInteger),
+        )
+        sign = ("<" if self.descending else ">") + ("=" if self.inclusive else "")
+        return [tuple_(*self.columns(row)).bool_op(sign)(place)]
+
+
+def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
+    """Select the first `limit` whole rows of transactions that the filter lets in, in order."""
+    if order.by_amount:
+        return _first(_ROWS, shape, order, limit)
+    lead = next((names for names in _LEADS if _leads(names, shape)), ())
+    if "q" in lead:
+        return _by_text(shape, order, limit)
+    if "contact" in lead:
+        return _by_contact(lead, shape, order, limit)
+    if "label" in lead:
+        return _by_label(lead, shape, order, limit)
+    return _by_values(lead, shape, order, limit)
+
+
+def _leads(names: Sequence[str], shape: Shape) -> bool:
+    """Tell whether all of the names are wanted, each by values of one kind alone."""
+    wanted = [part for part in shape if not part.negated]
+    return all(
+        [part.name for part in wanted if url_name(part) == _url(name)] == [name] for name in names
+    )
+
+
+def _url(name: str) -> str:
+    return "asset" if name == "contract" else name
+
+
+def _by_values(
+    names: Sequence[str], shape: Shape, order: Order, limit: ColumnElement[int]
+) -> AnySelect:
+    leading, rest = _split(names, shape)
+    rows, each = _ROWS.alias("t"), _each(leading)
+    found = _first(rows, rest, order, limit, *_equalities(leading, each, rows))
+    return _merged(order, limit, _per_value(each.values(), found)) if each else found
+
+
+def _by_contact(
+    names: Sequence[str], shape: Shape, order: Order, limit: ColumnElement[int]
+) -> AnySelect:
+    """Merge the first rows of each address of the contact and those it was set on by hand."""
+    leading, rest = _split(names, shape)
+    contact = next(part for part in leading if part.name == "contact")
+    others = [part for part in leading if part is not contact]
+    branches = _contact_branches(_table_of(contact), _Rest(others, rest, order, limit))
+    return _merged(order, limit, *branches)
+
+
+def _by_label(
+    names: Sequence[str], shape: Shape, order: Order, limit: ColumnElement[int]
+) -> AnySelect:
+    """Take the first links of the label, and their rows; or join where rows must be checked."""
+    leading, rest = _split(names, shape)
+    label = next(part for part in leading if part.name == "label")
+    others = [part for part in leading if part is not label]
+    if any(part.name != "dates" for part in rest):
+        branch = _label_branch(_table_of(label), _Rest(others, rest, order, limit))
+        return _merged(order, limit, branch)
+    link, rows, each = TransactionLabel.__table__.alias("link"), _ROWS.alias("t"), _each(leading)
+    keys = _first(link, rest, order, limit, *_equalities(leading, each, link))
+    if each:
+        keys = _merged(order, limit, _per_value(each.values(), keys))
+    first = keys.subquery("first")
+    same = and_(rows.c.ledger_id == first.c.ledger_id, rows.c.id == first.c.transaction_id)
+    return select(rows).join(first, same).order_by(*order.sorting(first))
+
+
+def _by_text(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
+    """Merge the first rows by note, by label, by contact and by transaction id."""
+    (text,), rest = _split(("q",), shape)
+    rows = _ROWS.alias("t")
+    left = _Rest([], rest, order, limit)
+    noted = note_words(rows).bool_op("@@")(words(text))
+    labels, contacts = (
+        named(text, model.__table__).with_only_columns(model.id.label("value")).subquery(name)
+        for model, name in ((Label, "labels"), (Contact, "contacts"))
+    )
+    return _merged(
+        order,
+        limit,
+        _first(rows, rest, order, limit, noted, rows.c.note != ""),
+        _first(rows, rest, order, limit, begins_with(text, rows.c.txid)),
+        _label_branch(labels, left),
+        *_contact_branches(contacts, left),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What a branch has to see to beside what leads it: `others` lead with it."""
+
+    others: list[Part]
+    rest: list[Part]
+    order: Order
+    limit: ColumnElement[int]
+
+
+def _contact_branches(contacts: FromClause, left: _Rest) -> tuple[AnySelect, AnySelect]:
+    """Select the first rows of contacts (column `value`): by their addresses, and by hand."""
+    rows, each = _ROWS.alias("t"), _each(left.others)
+    more = _equalities(left.others, each, rows)
+    known = ContactAddress.__table__.alias("known")
+    addresses = (
+        select(known.c.address, known.c.network)
+        .join(contacts, known.c.contact_id == contacts.c.value)
+        .where(known.c.ledger_id == LEDGER)
+        .subquery("addresses")
+    )
+    derived = (
+        rows.c.counterparty == addresses.c.address,
+        rows.c.network == addresses.c.network,
+        rows.c.contact_id.is_(None),
+    )
+    by_hand = rows.c.contact_id == contacts.c.value
+    found, set_by_hand = (
+        _first(rows, left.rest, left.order, left.limit, *which, *more)
+        for which in (derived, (by_hand,))
+    )
+    return (
+        _per_value((addresses, *each.values()), found),
+        _per_value((contacts, *each.values()), set_by_hand),
+    )
+
+
+def _label_branch(labels: FromClause, left: _Rest) -> AnySelect:
+    """Select the first rows of labels (column `value`), walking their links in order."""
+    link, rows = TransactionLabel.__table__.alias("link"), _ROWS.alias("t")
+    each, order = _each(left.others), left.order
+    same = and_(rows.c.ledger_id == link.c.ledger_id, rows.c.id == link.c.transaction_id)
+    found = (
+        select(rows)
+        .join(link, same)
+        .where(link.c.ledger_id == LEDGER, link.c.label_id == labels.c.value)
+        .where(*_equalities(left.others, each, link), *order.place(link))
+        .where(*conditions(left.rest, rows))
+        .order_by(*order.sorting(link))
+        .limit(left.limit)
+    )
+    return _per_value((labels, *each.values()), found)
+
+
+def _split(names: Sequence[str], shape: Shape) -> tuple[list[Part], list[Part]]:
+    """Part what leads from the rest."""
+    leading = [part for part in shape if part.name in names and not part.negated]
+    return leading, [part for part in shape if part not in leading]
+
+
+def _table_of(part: Part) -> FromClause:
+    values = part.value if part.many else array([part.value])
+    return func.unnest(values).table_valued("value", name=f"each_{part.name}").render_derived()
+
+
+def _first(
+    source: FromClause,
+    shape: Iterable[Part],
+    order: Order,
+    limit: ColumnElement[int],
+    *more: Condition,
+) -> AnySelect:
+    """Select the first rows where the rest of the filter is checked on each."""
+    return (
+        select(source)
+        .where(source.c.ledger_id == LEDGER, *more)
+        .where(*conditions(shape, source), *order.place(source))
+        .order_by(*order.sorting(source))
+        .limit(limit)
+    )
+
+
+def _merged(order: Order, limit: ColumnElement[int], *branches: AnySelect) -> AnySelect:
+    """Merge the first rows of several selects, each row once."""
+    rows = (union_all(*branches) if len(branches) > 1 else branches[0]).subquery("merged")
+    once = distinct_on(*order.columns(rows))
+    return select(rows).ext(once).order_by(*order.sorting(rows)).limit(limit)
+
+
+def _each(parts: Iterable[Part]) -> dict[Part, FromClause]:
+    """Return, for each part with many values, a table of one column `value`."""
+    return {part: _table_of(part) for part in parts if part.many}
+
+
+def _equalities(
+    parts: Iterable[Part], each: dict[Part, FromClause], row: FromClause
+) -> list[Condition]:
+    values = ((part, each[part].c.value if part in each else part.value) for part in parts)
+    return [row.c[_LEADING_COLUMNS[part.name]] == value for part, value in values]
+
+
+def _per_value(each: Iterable[FromClause], rows: AnySelect) -> AnySelect:
+    """Select `rows`, which are correlated to tables of values, for each combination of them."""
+    tables = list(each)
+    lateral = rows.correlate(*tables).lateral("rows")
+    source = tables[0]
+    for table in tables[1:]:
+        source = source.join(table, true())
+    return select(lateral).select_from(source.join(lateral, true()))

@@ -1,0 +1,198 @@
+"""One page of the list in one statement, which is one snapshot: rows, names, version."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    literal,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from freshledger.amounts import format_amount
+from freshledger.database import AnyRow, AnySelect
+from freshledger.errors import NotFound
+from freshledger.models import (
+    Contact,
+    ContactAddress,
+    Head,
+    Label,
+    Transaction,
+    TransactionLabel,
+    Wallet,
+)
+from freshledger.paging import Cursor, Page, decode_cursor, page_of
+from freshledger.transactions.access import Order, top
+from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, shape_of
+from freshledger.transactions.filters import Paging, TransactionFilter
+from freshledger.transactions.periods import Clock, begin, end
+from freshledger.transactions.rows import LabelTag, TransactionRow
+
+_LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer())
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+async def list_transactions(
+    session: AsyncSession,
+    *,
+    ledger_id: int,
+    where: TransactionFilter,
+    clock: Clock,
+    paging: Paging,
+) -> tuple[Page[TransactionRow], int]:
+    """List a page and the ledger's version it shows: one statement.
+
+    Raises Invalid for a cursor of another ledger or order, NotFound where the ledger is gone.
+    """
+    by_amount = paging.sort.endswith("amount")
+    scope = f"{ledger_id}:{paging.sort}"
+    cursor = _cursor(paging, clock, scope)
+    descending = paging.sort.startswith("-") != cursor.backward
+    order = Order(by_amount, descending, placed=cursor.position is not None)
+    parameters = parameters_of(where, clock) | _place(cursor.position)
+    found = await session.execute(
+        _page(shape_of(where), order), {"ledger": ledger_id, "limit": paging.limit + 1} | parameters
+    )
+    records = found.all()
+    if not records:
+        raise NotFound("there is no such ledger")
+    rows = [as_row(record) for record in records if record.id is not None]
+    page = page_of(
+        rows,
+        cursor=cursor,
+        limit=paging.limit,
+        behind=bool(records[0].behind),
+        scope=scope,
+        key=_key(by_amount=by_amount),
+    )
+    return page, records[0].ledger_version
+
+
+def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], Any]]:
+    """Return the columns that `as_row` reads, and what joins their tables to `rows`."""
+    address, contact, wallet = (
+        table.__table__.alias(name)
+        for table, name in ((ContactAddress, "known"), (Contact, "contact"), (Wallet, "wallet"))
+    )
+    at_address = and_(
+        rows.c.contact_id.is_(None),
+        address.c.ledger_id == LEDGER,
+        address.c.address == rows.c.counterparty,
+        address.c.network == rows.c.network,
+    )
+    contact_id = func.coalesce(rows.c.contact_id, address.c.contact_id)
+    columns: list[ColumnElement[Any]] = [
+        *(column for column in rows.c if column.name not in {"ledger_id", "created_at"}),
+        wallet.c.name.label("wallet"),
+        contact.c.id.label("effective_contact_id"),
+        contact.c.name.label("contact"),
+        _labels(rows).label("labels"),
+    ]
+
+    def join(source: Any) -> Any:  # noqa: ANN401 - a join of anything
+        return (
+            source.outerjoin(
+                wallet, and_(wallet.c.ledger_id == LEDGER, wallet.c.id == rows.c.wallet_id)
+            )
+            .outerjoin(address, at_address)
+            .outerjoin(contact, and_(contact.c.ledger_id == LEDGER, contact.c.id == contact_id))
+        )
+
+    return columns, join
+
+
+def as_row(record: AnyRow) -> TransactionRow:
+    """Make a row of what `shown` selected."""
+    named = record._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    same = {name: named[name] for name in _SAME}
+    return TransactionRow(
+        **same,
+        wallet=record.wallet,
+        contact_id=record.effective_contact_id,
+        contact=record.contact,
+        contact_by_hand=record.contact_id is not None,
+        labels=tuple(LabelTag(**label) for label in record.labels or ()),
+        hand_edited=tuple(record.hand_edited),
+    )
+
+
+_SAME = [
+    column.name
+    for column in Transaction.__table__.columns
+    if column.name in TransactionRow.__struct_fields__
+    and column.name not in {"contact_id", "hand_edited"}
+]
+
+
+def _labels(rows: FromClause) -> ColumnElement[Any]:
+    link, label = TransactionLabel.__table__.alias("tag"), Label.__table__.alias("tag_name")
+    tag = func.jsonb_build_object("id", label.c.id, "name", label.c.name, "color", label.c.color)
+    same = and_(label.c.ledger_id == link.c.ledger_id, label.c.id == link.c.label_id)
+    names = aggregate_order_by(tag, func.lower(label.c.name), label.c.id)
+    return (
+        select(func.jsonb_agg(names))
+        .select_from(link.join(label, same))
+        .where(link.c.ledger_id == LEDGER, link.c.transaction_id == rows.c.id)
+        .correlate(rows)
+        .scalar_subquery()
+    )
+
+
+@lru_cache(maxsize=1024)
+def _page(shape: Shape, order: Order) -> AnySelect:
+    """Build the statement of a page; the ledger's own row makes sure there is one."""
+    rows = top(shape, order, _LIMIT).subquery("page")
+    columns, join = shown(rows)
+    head = Head.__table__
+    behind = exists(top(shape, order.opposite, literal(1))) if order.placed else false()
+    return (
+        select(head.c.version.label("ledger_version"), behind.label("behind"), *columns)
+        .select_from(join(head.outerjoin(rows, true())))
+        .where(head.c.ledger_id == LEDGER)
+        .order_by(*order.sorting(rows))
+    )
+
+
+def _cursor(paging: Paging, clock: Clock, scope: str) -> Cursor:
+    """Return where the page begins; a date is a place just before its first row."""
+    if paging.cursor:
+        columns = 3 if paging.sort.endswith("amount") else 2
+        return decode_cursor(paging.cursor, scope=scope, columns=columns)
+    if paging.at:
+        moment = end(paging.at, clock) if paging.sort == "-time" else begin(paging.at, clock)
+        return Cursor(_time_key(moment, 0))
+    return Cursor()
+
+
+def _key(*, by_amount: bool) -> Callable[[TransactionRow], tuple[str, ...]]:
+    def key(row: TransactionRow) -> tuple[str, ...]:
+        place = _time_key(row.occurred_at, row.id)
+        return (format_amount(abs(row.amount)), *place) if by_amount else place
+
+    return key
+
+
+def _time_key(moment: datetime, identifier: int) -> tuple[str, str]:
+    return str((moment - _EPOCH) // _MICROSECOND), str(identifier)
+
+
+def _place(position: tuple[str, ...] | None) -> dict[str, Any]:
+    if position is None:
+        return {}
+    *amount, microseconds, identifier = position
+    place = {"place_time": _EPOCH + int(microseconds) * _MICROSECOND, "place_id": int(identifier)}
+    return place | ({"place_amount": Decimal(amount[0])} if amount else {})

@@ -1,0 +1,183 @@
+"""Single transactions: read, inserted, corrected, deleted; and what belongs together.
+
+Pages of many are in lists.py, sums in totals.py, edits of whole selections in bulk.py.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from freshledger.errors import Invalid, NotFound, PreconditionFailed
+from freshledger.models import Contact, Label, Tombstone, Transaction, Wallet
+from freshledger.transactions.conditions import LEDGER
+from freshledger.transactions.filters import TransactionFilter
+from freshledger.transactions.lists import as_row, shown
+from freshledger.transactions.rows import TransactionRow
+from freshledger.transactions.values import NONE
+
+HAND = "hand:"
+"""How the identity of a movement begins that no source has."""
+
+CORRECTABLE = ("type", "counterparty", "occurred_at", "amount", "note", "contact_id")
+"""The columns that can be corrected by hand, and that an import then leaves alone."""
+
+_ROWS = Transaction.__table__
+
+
+async def get_transaction(
+    session: AsyncSession, *, ledger_id: int, transaction_id: int
+) -> TransactionRow:
+    """Return one transaction; raises NotFound."""
+    rows = _ROWS.alias("t")
+    found = await _read(session, ledger_id, rows, rows.c.id == transaction_id)
+    if not found:
+        raise NotFound("there is no such transaction")
+    return found[0]
+
+
+async def list_group(
+    session: AsyncSession, *, ledger_id: int, group_key: str
+) -> list[TransactionRow]:
+    """List the movements that belong together, oldest first; none for an unknown key."""
+    rows = _ROWS.alias("t")
+    return await _read(session, ledger_id, rows, rows.c.group_key == group_key)
+
+
+async def find_names(
+    session: AsyncSession, *, ledger_id: int, where: TransactionFilter
+) -> dict[tuple[str, str], str]:
+    """Return what the wallets, contacts and labels of a filter are called, by name and id."""
+    wanted = {
+        name: [int(term.value) for term in where.terms if term.name == name and term.value != NONE]
+        for name in _NAMED
+    }
+    if not any(wanted.values()):
+        return {}
+    selects = [
+        select(literal(name).label("kind"), model.id, model.name).where(
+            model.ledger_id == ledger_id, model.id.in_(wanted[name])
+        )
+        for name, model in _NAMED.items()
+        if wanted[name]
+    ]
+    found = await session.execute(union_all(*selects))
+    return {(row.kind, str(row.id)): row.name for row in found}
+
+
+_NAMED: dict[str, Any] = {"wallet": Wallet, "contact": Contact, "label": Label}
+
+
+async def lock_references(
+    session: AsyncSession, *, ledger_id: int, wallet_id: int | None, contact_id: int | None
+) -> None:
+    """Keep a wallet and a contact from being deleted meanwhile; raises Invalid if one is not there."""
+    for model, identifier, field in (
+        (Wallet, wallet_id, "wallet_id"),
+        (Contact, contact_id, "contact_id"),
+    ):
+        if identifier is not None:
+            kept = select(model.id).where(model.ledger_id == ledger_id, model.id == identifier)
+            if await session.scalar(kept.with_for_update(read=True, key_share=True)) is None:
+                raise Invalid(
+                    f"{field}: there is no {model.__name__.lower()} {identifier}", field=field
+                )
+
+
+async def insert_transaction(
+    session: AsyncSession, *, ledger_id: int, values: Mapping[str, Any]
+) -> int:
+    """Insert a movement of no source and return its id; `values` are columns."""
+    identity = f"{HAND}{uuid4()}"
+    group_key = values.get("group_key") or values.get("txid") or identity
+    row = {**values, "ledger_id": ledger_id, "identity": identity, "group_key": group_key}
+    statement = insert(Transaction).values(row).returning(Transaction.id)
+    return (await session.execute(statement)).scalar_one()
+
+
+async def update_transaction(
+    session: AsyncSession,
+    *,
+    ledger_id: int,
+    transaction_id: int,
+    values: Mapping[str, Any],
+    version: int | None = None,
+) -> int:
+    """Correct columns of a movement, remember which differ, and return its row version.
+
+    Raises NotFound, and PreconditionFailed where `version` is given and is not the row's.
+    """
+    itself = (Transaction.ledger_id == ledger_id, Transaction.id == transaction_id)
+    columns = [getattr(Transaction, name) for name in ("version", "hand_edited", *CORRECTABLE)]
+    kept = select(*columns).where(*itself).with_for_update(key_share=True)
+    row = (await session.execute(kept)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such transaction")
+    if version is not None and version != row.version:
+        raise PreconditionFailed("somebody else has changed this transaction meanwhile")
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    if not changed:
+        return int(row.version)
+    by_hand = sorted({*row.hand_edited, *changed})
+    edit = update(Transaction).where(*itself).values(**changed, hand_edited=by_hand)
+    return (await session.execute(edit.returning(Transaction.version))).scalar_one()
+
+
+async def delete_transaction(
+    session: AsyncSession, *, ledger_id: int, transaction_id: int, version: int | None = None
+) -> None:
+    """Delete a movement; a tombstone keeps an import from bringing it back.
+
+    Raises NotFound, and PreconditionFailed where `version` is given and is not the row's.
+    """
+    which = [Transaction.ledger_id == ledger_id, Transaction.id == transaction_id]
+    if version is not None:
+        which.append(Transaction.version == version)
+    key = (
+        Transaction.ledger_id,
+        Transaction.wallet_id,
+        Transaction.identity,
+        Transaction.occurrence,
+    )
+    gone = delete(Transaction).where(*which).returning(*key).cte("gone")
+    kept = select(*gone.c).where(~gone.c.identity.startswith(HAND))
+    tombs = (
+        insert_or(Tombstone)
+        .from_select([column.name for column in gone.c], kept)
+        .on_conflict_do_nothing()
+        .cte("tombs")
+    )
+    statement = select(func.count()).select_from(gone).add_cte(tombs)
+    if await session.scalar(statement):
+        return
+    await get_transaction(session, ledger_id=ledger_id, transaction_id=transaction_id)
+    raise PreconditionFailed("somebody else has changed this transaction meanwhile")
+
+
+async def _read(
+    session: AsyncSession,
+    ledger_id: int,
+    rows: FromClause,
+    which: ColumnElement[bool],
+) -> list[TransactionRow]:
+    columns, join = shown(rows)
+    statement = (
+        select(*columns)
+        .select_from(join(rows))
+        .where(rows.c.ledger_id == LEDGER, which)
+        .order_by(rows.c.occurred_at, rows.c.id)
+    )
+    return [as_row(record) for record in await session.execute(statement, {"ledger": ledger_id})]
