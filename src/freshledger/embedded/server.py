@@ -183,10 +183,9 @@ class EmbeddedServer:
         raise AppError(f"PostgreSQL is still recovering, see {self.log}; try again later")
 
     def _is_ours(self, pid: int) -> bool:
+        """Tell whether it works in our cluster; the dead and zombies work nowhere."""
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            process = psutil.Process(pid)
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            return alive and Path(process.cwd()) == self._cluster.resolve()
+            return Path(psutil.Process(pid).cwd()) == self._cluster.resolve()
         return False
 
     def _launch(self) -> Path:
