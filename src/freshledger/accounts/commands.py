@@ -22,7 +22,7 @@ from freshledger.web.context import hash_secret
 
 SETUP_HOURS = 24
 INVITATION_HOURS = 24 * 7
-LONGEST_NAME, LONGEST_AGENT = 100, 300
+LONGEST_AGENT = 300
 THEMES = ("auto", "light", "dark")
 PAGE_SIZES = ("25", "50", "100", "200", "500")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
@@ -208,12 +208,7 @@ def check_email(text: str) -> str:
 
 def clean_name(text: str) -> str:
     """Return a person's name on one line, perhaps empty; raises Invalid where it is too long."""
-    name = " ".join(text.split())
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise Invalid(
-            f"a name has at most {LONGEST_NAME} characters, all of them visible", field="name"
-        )
-    return name
+    return ledgers.clean_name(text) if text.strip() else ""
 
 
 async def _make_user(

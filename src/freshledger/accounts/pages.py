@@ -184,8 +184,8 @@ async def _settings_page(
         given=given or viewer(),
         sessions=sessions,
         this_session=hash_secret(session_token() or ""),
-        time_zones=sorted(available_timezones()),
-        page_sizes=commands.PAGE_SIZES,
+        time_zones=[(zone, zone) for zone in sorted(available_timezones())],
+        page_sizes=[(size, size) for size in commands.PAGE_SIZES],
     )
     return _with_status(page, error)
 
@@ -226,6 +226,32 @@ def _is_secure() -> bool:
 
 def _next() -> str | None:
     return local_path(request.args.get("next", ""))
+
+
+@blueprint.app_template_filter("browser_name")
+def browser_name(agent: str) -> str:
+    """Name a browser and its system from a User-Agent, as well as one can."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in agent), None)
+    known = " on ".join(name for name in (browser, system) if name)
+    return known or agent[:60] or "An unnamed browser"
+
+
+_BROWSERS = (
+    ("Firefox/", "Firefox"), ("Edg/", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"), ("curl/", "curl"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
+    ("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+"""Marks in a User-Agent, the telling ones first: Edge also calls itself Chrome and Safari."""
+
+
+@blueprint.app_template_filter("capitalize_first")
+def capitalize_first(text: str) -> str:
+    """Begin a sentence: the first letter in upper case, all others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 class _App(FreshQuart):

@@ -20,6 +20,14 @@ async def find_user(session: AsyncSession, *, email: str) -> User | None:
     return (await session.execute(query)).scalar_one_or_none()
 
 
+async def get_user_by_email(session: AsyncSession, *, email: str) -> User:
+    """Return the user with that email, a disabled one too; raises NotFound."""
+    user = await find_user(session, email=email)
+    if user is None:
+        raise NotFound(f"there is no user {email}")
+    return user
+
+
 async def get_user(session: AsyncSession, *, user_id: int) -> User:
     """Return a user; raises NotFound."""
     user = await session.get(User, user_id)

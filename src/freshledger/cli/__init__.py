@@ -5,10 +5,13 @@ from freshledger.cli.base import LazyGroup, data_dir_option
 COMMANDS = {
     "backup": "freshledger.cli.backup:backup",
     "demo": "freshledger.cli.demo:demo",
+    "ledger": "freshledger.cli.ledgers:ledger",
     "migration": "freshledger.cli.migration:migration",
     "psql": "freshledger.cli.psql:psql",
     "restore": "freshledger.cli.restore:restore",
     "serve": "freshledger.cli.serve:serve",
+    "token": "freshledger.cli.tokens:token",
+    "user": "freshledger.cli.users:user",
 }
 """Each command and where it is."""
 

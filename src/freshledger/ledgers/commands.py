@@ -17,9 +17,11 @@ LONGEST_ID = 18
 """Digits of an id; more are no bigint."""
 
 
-async def create_ledger(session: AsyncSession, *, name: str, owner_id: int) -> int:
+async def create_ledger(
+    session: AsyncSession, *, name: str, owner_id: int, field: str = "name"
+) -> int:
     """Make a ledger with one owner and return its id; raises Invalid for a bad name."""
-    ledger_id = await repository.insert_ledger(session, name=clean_name(name))
+    ledger_id = await repository.insert_ledger(session, name=clean_name(name, field=field))
     await repository.insert_member(session, ledger_id=ledger_id, user_id=owner_id, role="owner")
     return ledger_id
 
@@ -31,7 +33,7 @@ async def make_first_ledger(session: AsyncSession, *, user_id: int, name: str) -
     """
     adopted = await repository.adopt_ledgers(session, user_id=user_id)
     if name.strip() or not adopted:
-        await create_ledger(session, name=name, owner_id=user_id)
+        await create_ledger(session, name=name, owner_id=user_id, field="ledger_name")
 
 
 async def get_ledger(session: AsyncSession, *, user_id: int, ledger_id: int) -> AnyRow:
@@ -142,14 +144,14 @@ def days_of(text: str) -> int | None:
     return int(days) if days else None
 
 
-def clean_name(text: str) -> str:
+def clean_name(text: str, *, field: str = "name") -> str:
     """Return a name on one line; raises Invalid where it is empty or too long."""
     name = " ".join(text.split())
     if not name:
-        raise Invalid("a name is missing", field="name")
+        raise Invalid("a name is missing", field=field)
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid(
-            f"a name has at most {LONGEST_NAME} characters, all of them visible", field="name"
+            f"a name has at most {LONGEST_NAME} characters, all of them visible", field=field
         )
     return name
 

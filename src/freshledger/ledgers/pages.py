@@ -1,6 +1,6 @@
 """Pages of ledgers: the list, one ledger, its members and its API tokens."""
 
-from quart import Blueprint, request, url_for
+from quart import Blueprint, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
 from freshledger.errors import AppError, Conflict, Forbidden, Invalid
@@ -12,8 +12,8 @@ from freshledger.web.session import current_session
 
 blueprint = Blueprint("ledgers", __name__)
 
-LIFETIMES = ("30", "90", "365", "")
-"""The days a token may last that the page offers; empty is without an end."""
+LIFETIMES = (("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never"))
+"""The days a token may last that the page offers, and how it names them."""
 
 
 @blueprint.get("/ledgers")
@@ -185,7 +185,15 @@ async def revoke_token(ledger_id: int, token_id: int) -> ResponseReturnValue:
 
 async def _list_page(*, error: AppError | None = None, name: str = "") -> str:
     rows = await repository.list_ledgers(current_session(), user_id=viewer().user_id)
-    return await render("ledgers/list.html", ledger_rows=rows, error=error, name=name)
+    return await render(
+        "ledgers/list.html", ledger_rows=rows, home=_home_url, error=error, name=name
+    )
+
+
+def _home_url(ledger_id: int) -> str:
+    """Return where one goes in a ledger: its transactions."""
+    views, place = current_app.view_functions, "transactions.list_transactions"
+    return url_for(place if place in views else ".show_ledger", ledger_id=ledger_id)
 
 
 async def _ledger_page(
@@ -227,7 +235,7 @@ async def _tokens_page(
         tokens=found,
         token=token,
         error=error,
-        given=given or {"name": "", "scope": "read", "days": LIFETIMES[1]},
+        given=given or {"name": "", "scope": "read", "days": "90"},
         lifetimes=LIFETIMES,
     )
 
