@@ -22,9 +22,14 @@ CORRECTABLE = frozenset(repository.CORRECTABLE)
 
 
 async def create_transaction(
-    session: AsyncSession, *, ledger_id: int, fields: Fields, zone: ZoneInfo | None = None
+    session: AsyncSession,
+    *,
+    ledger_id: int,
+    fields: Fields,
+    label_ids: tuple[int, ...] = (),
+    zone: ZoneInfo | None = None,
 ) -> TransactionRow:
-    """Insert a movement made by hand; raises Invalid naming the field."""
+    """Insert a movement made by hand; raises Invalid naming the field, NotFound for a label."""
     for name in REQUIRED:
         if fields.get(name) in {None, ""}:
             raise Invalid(f"{name}: this is needed", field=name)
@@ -36,6 +41,11 @@ async def create_transaction(
         session, ledger_id=ledger_id, wallet_id=wallet_id, contact_id=contact_id
     )
     made = await repository.insert_transaction(session, ledger_id=ledger_id, values=values)
+    if label_ids:
+        selection = Selection(ids=(made,))
+        await label_transactions(
+            session, ledger_id=ledger_id, selection=selection, label_ids=label_ids
+        )
     return await repository.get_transaction(session, ledger_id=ledger_id, transaction_id=made)
 
 

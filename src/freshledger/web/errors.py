@@ -17,6 +17,7 @@ from freshledger.errors import (
     Unauthenticated,
     Uncertain,
 )
+from freshledger.web.api import invalid_body
 from freshledger.web.rendering import login_redirect, render
 
 STATUSES: dict[type[AppError], int] = {
@@ -82,7 +83,7 @@ async def _app_error(error: AppError) -> Response:
 
 
 async def _invalid_body(error: RequestSchemaValidationError) -> Response:
-    return await answer(422, Invalid.code, str(error.validation_error))
+    return await _app_error(invalid_body(error.validation_error))
 
 
 async def _http_error(error: HTTPException) -> Response:
