@@ -93,6 +93,25 @@ def normalize_address(text: str, *, field: str = "address") -> str:
     return address
 
 
+def normalize_address_in(network: str | None, text: str, *, field: str = "address") -> str:
+    """Return an address of a network as it is stored; raises Invalid if it is of another kind.
+
+    Only EVM addresses can be told from all others for certain. None is no network at all.
+    """
+    address = normalize_address(text, field=field)
+    is_evm = _EVM_ADDRESS.fullmatch(address) is not None
+    if network == EVM and not is_evm:
+        raise Invalid(
+            f"{field}: {address[:60]!r} is not an EVM address (0x and 40 digits)", field=field
+        )
+    if network not in {EVM, None} and is_evm:
+        raise Invalid(
+            f"{field}: this is an address of EVM chains, not of {NETWORKS.get(network, network)}",
+            field=field,
+        )
+    return address
+
+
 def display_address(address: str) -> str:
     """Return an address as people know it: EVM addresses with their EIP-55 checksum."""
     if not _EVM_ADDRESS.fullmatch(address):

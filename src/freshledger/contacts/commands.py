@@ -1,0 +1,57 @@
+"""What is done with contacts in more than one step."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from freshledger import named
+from freshledger.contacts import repository
+from freshledger.errors import PreconditionFailed
+from freshledger.models import Contact
+
+
+async def merge_contacts(session: AsyncSession, *, ledger_id: int, gone: int, kept: int) -> None:
+    """Give contact `kept` all that `gone` has, its note too, and delete `gone`.
+
+    Raises NotFound or Invalid.
+    """
+    await named.lock_pair(session, Contact, ledger_id=ledger_id, gone=gone, kept=kept)
+    leaving = await repository.get_contact(session, ledger_id=ledger_id, contact_id=gone)
+    staying = await repository.get_contact(session, ledger_id=ledger_id, contact_id=kept)
+    await repository.move_uses(session, ledger_id=ledger_id, gone=gone, kept=kept)
+    await repository.delete_contact(session, ledger_id=ledger_id, contact_id=gone)
+    if leaving.note and leaving.note not in staying.note:
+        note = f"{staying.note}\n{leaving.note}".strip()
+        await named.update_named(
+            session,
+            Contact,
+            ledger_id=ledger_id,
+            row_id=kept,
+            version=None,
+            values={"note": note},
+        )
+
+
+async def delete_contact(
+    session: AsyncSession,
+    *,
+    ledger_id: int,
+    contact_id: int,
+    version: int | None = None,
+    transactions: int | None = None,
+) -> None:
+    """Delete a contact; raises NotFound, PreconditionFailed.
+
+    `transactions` is how many the caller saw, counted as get_contact does: with another
+    number nothing is done.
+    """
+    await named.lock_named(session, Contact, ledger_id=ledger_id, row_id=contact_id)
+    if transactions is not None:
+        now = await repository.get_contact(session, ledger_id=ledger_id, contact_id=contact_id)
+        if now.transactions != transactions:
+            raise PreconditionFailed(
+                "transactions: the number of its transactions has changed meanwhile; look at"
+                " it as it is now, nothing was deleted",
+                field="transactions",
+            )
+    await repository.delete_contact(
+        session, ledger_id=ledger_id, contact_id=contact_id, version=version
+    )

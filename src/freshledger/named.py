@@ -1,0 +1,182 @@
+"""What wallets, contacts and labels share: a name that is unique in the ledger, and a version.
+
+Two names are the same whatever their case. `version` is the row's own: an edit that says
+which one it has seen is refused if the row has changed since.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from freshledger.models import Contact, Label, Wallet
+
+MAX_NAME = 100
+MAX_NOTE = 2000
+MAX_ID = 2**63 - 1
+
+Named = type[Wallet] | type[Contact] | type[Label]
+
+
+def clean_name(text: str, *, field: str = "name") -> str:
+    """Return a name on one line; raises Invalid if nothing is left, or over 100 characters."""
+    name = " ".join(_clean(text).split())
+    if not name:
+        raise Invalid(f"{field}: give it a name", field=field)
+    if len(name) > MAX_NAME:
+        raise Invalid(f"{field}: at most {MAX_NAME} characters; this has {len(name)}", field=field)
+    return name
+
+
+def clean_note(text: str, *, field: str = "note") -> str:
+    """Return a note, its lines kept; raises Invalid over 2,000 characters."""
+    note = _clean(text).strip()
+    if len(note) > MAX_NOTE:
+        raise Invalid(
+            f"{field}: at most {MAX_NOTE:,} characters; this has {len(note):,}", field=field
+        )
+    return note
+
+
+def named_values(*, name: str | None, note: str | None) -> dict[str, str]:
+    """Return the columns that are given, cleaned; raises Invalid if there is none."""
+    values = {}
+    if name is not None:
+        values["name"] = clean_name(name)
+    if note is not None:
+        values["note"] = clean_note(note)
+    if not values:
+        raise Invalid("name: nothing to change; give a name or a note", field="name")
+    return values
+
+
+async def insert_named(
+    session: AsyncSession, model: Named, *, ledger_id: int, values: Mapping[str, Any]
+) -> int:
+    """Insert a row and return its id; raises Conflict where its name is taken."""
+    statement = insert(model).values(ledger_id=ledger_id, **values).returning(model.id)
+    async with _unique(session, model, ledger_id, values.get("name", "")):
+        made = await session.execute(statement)
+        return made.scalar_one()
+
+
+async def update_named(
+    session: AsyncSession,
+    model: Named,
+    *,
+    ledger_id: int,
+    row_id: int,
+    version: int | None,
+    values: Mapping[str, Any],
+) -> None:
+    """Set columns of a row; raises NotFound, Conflict, or PreconditionFailed.
+
+    `version` is what the caller has seen; None overwrites whatever is there.
+    """
+    statement = update(model).where(*_key(model, ledger_id, row_id)).values(**values)
+    if version is not None:
+        statement = statement.where(model.version == version)
+    async with _unique(session, model, ledger_id, values.get("name", "")):
+        changed = (await session.execute(statement.returning(model.id))).scalar_one_or_none()
+    if changed is None:
+        await _explain_nothing(session, model, ledger_id, row_id)
+
+
+async def delete_named(
+    session: AsyncSession, model: Named, *, ledger_id: int, row_id: int, version: int | None
+) -> None:
+    """Delete a row with all that hangs on it; raises NotFound or PreconditionFailed."""
+    statement = delete(model).where(*_key(model, ledger_id, row_id))
+    if version is not None:
+        statement = statement.where(model.version == version)
+    gone = (await session.execute(statement.returning(model.id))).scalar_one_or_none()
+    if gone is None:
+        await _explain_nothing(session, model, ledger_id, row_id)
+
+
+async def lock_named(session: AsyncSession, model: Named, *, ledger_id: int, row_id: int) -> None:
+    """Lock a row that is to be deleted: nobody can point to it any more; raises NotFound."""
+    statement = select(model.id).where(*_key(model, ledger_id, row_id)).with_for_update()
+    if (await session.execute(statement)).scalar_one_or_none() is None:
+        raise _not_found(model)
+
+
+async def hold_named(session: AsyncSession, model: Named, *, ledger_id: int, row_id: int) -> None:
+    """Keep a row from being deleted until the end of the transaction; raises NotFound."""
+    statement = select(model.id).where(*_key(model, ledger_id, row_id))
+    statement = statement.with_for_update(read=True, key_share=True)
+    if (await session.execute(statement)).scalar_one_or_none() is None:
+        raise _not_found(model)
+
+
+async def lock_pair(
+    session: AsyncSession, model: Named, *, ledger_id: int, gone: int, kept: int
+) -> None:
+    """Lock two rows that are to be merged, the lower id first; raises NotFound or Invalid.
+
+    Nobody can point to the one that goes any more. The one that is kept can still be pointed
+    to: who does so may hold a row that the merge waits for.
+    """
+    if gone == kept:
+        raise Invalid(f"into: choose another {_noun(model)} than this one", field="into")
+    for row_id in sorted((gone, kept)):
+        statement = select(model.id).where(*_key(model, ledger_id, row_id))
+        statement = statement.with_for_update(key_share=row_id == kept)
+        if (await session.execute(statement)).scalar_one_or_none() is None:
+            raise _not_found(model)
+
+
+@asynccontextmanager
+async def _unique(
+    session: AsyncSession, model: Named, ledger_id: int, name: str
+) -> AsyncIterator[None]:
+    """Turn a clash of names into a Conflict that names the one that is there."""
+    try:
+        async with session.begin_nested():
+            yield
+    except IntegrityError as error:
+        if f"uq_{model.__tablename__}_name" not in str(error.orig):
+            raise
+        query = select(model.name).where(
+            model.ledger_id == ledger_id, func.lower(model.name) == func.lower(name)
+        )
+        there = (await session.execute(query)).scalar_one_or_none() or name
+        raise Conflict(
+            f"name: there is already a {_noun(model)} named “{there}”", field="name"
+        ) from error
+
+
+async def _explain_nothing(
+    session: AsyncSession, model: Named, ledger_id: int, row_id: int
+) -> None:
+    query = select(model.version).where(*_key(model, ledger_id, row_id))
+    now = (await session.execute(query)).scalar_one_or_none()
+    if now is None:
+        raise _not_found(model)
+    raise PreconditionFailed(
+        f"version: somebody has changed this {_noun(model)} meanwhile; look at it as it is now"
+        " and try again",
+        field="version",
+    )
+
+
+def _key(model: Named, ledger_id: int, row_id: int) -> tuple[Any, Any]:
+    if not 0 < row_id <= MAX_ID:
+        raise _not_found(model)
+    return (model.ledger_id == ledger_id, model.id == row_id)
+
+
+def _not_found(model: Named) -> NotFound:
+    return NotFound(f"there is no such {_noun(model)}")
+
+
+def _noun(model: Named) -> str:
+    return model.__name__.lower()
+
+
+def _clean(text: str) -> str:
+    return "".join(c for c in text if c == "\n" or c.isprintable())
