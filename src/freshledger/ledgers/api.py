@@ -6,13 +6,16 @@ from typing import cast
 import msgspec
 from quart import Blueprint, Response, current_app
 from quart.typing import ResponseReturnValue
+from quart_schema import document_response, tag_blueprint
 
 from freshledger.database import AnyRow
 from freshledger.ledgers import commands, repository, tokens
+from freshledger.web.api import json_response
 from freshledger.web.context import find_viewer, viewer
 from freshledger.web.session import FreshQuart, current_session
 
 blueprint = Blueprint("ledgers_api", __name__)
+tag_blueprint(blueprint, ["ledgers"])
 
 
 class Counts(msgspec.Struct):
@@ -42,22 +45,24 @@ class LedgersOut(msgspec.Struct):
 
 
 @blueprint.get("/api/v1/ledgers")
+@document_response(LedgersOut)
 async def list_ledgers() -> ResponseReturnValue:
     """List one's ledgers; a token's is the only one it sees."""
     who = viewer()
     rows = await repository.list_ledgers(
         current_session(), user_id=who.user_id, ledger_id=who.token_ledger_id
     )
-    return _json(LedgersOut([_out(row) for row in rows]))
+    return json_response(LedgersOut([_out(row) for row in rows]))
 
 
 @blueprint.get("/api/v1/ledgers/<int:ledger_id>")
+@document_response(LedgerOut)
 async def get_ledger(ledger_id: int) -> ResponseReturnValue:
     """Show one ledger."""
     row = await commands.get_ledger(
         current_session(), user_id=viewer().user_id, ledger_id=ledger_id
     )
-    return _json(_out(row))
+    return json_response(_out(row))
 
 
 @blueprint.after_app_request
@@ -87,7 +92,3 @@ def _out(row: AnyRow) -> LedgerOut:
         archived=row.archived_at is not None,
         counts=Counts(**{name: getattr(row, name) for name in repository.COUNTED}),
     )
-
-
-def _json(body: msgspec.Struct) -> Response:
-    return Response(msgspec.json.encode(body), content_type="application/json")
