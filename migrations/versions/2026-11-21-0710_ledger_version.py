@@ -38,21 +38,22 @@ SECURED = "SECURITY DEFINER SET search_path = public, pg_temp"
 
 FUNCTIONS = f"""
 -- One uuid per transaction, which survives dump and restore (an xid does not), kept in a local
--- setting as 'xid/uuid/ledgers': a foreign SET of it is recognised by its xid and replaced.
+-- setting as 'uuid/ledgers'. Its first half is the transaction's own xid: whatever somebody SETs
+-- can never be the uuid of another transaction, which would hide changes behind its version.
 -- The ledgers touched so far stand behind it, so that stamp() can take them in order.
 CREATE FUNCTION touch(ledger bigint) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
   setting text := current_setting('freshledger.tx', true);
-  xid text := pg_current_xact_id()::text;
+  xid text := lpad(to_hex(pg_current_xact_id()::text::bigint), 16, '0');
 BEGIN
-  IF split_part(setting, '/', 1) IS DISTINCT FROM xid THEN
-    setting := xid || '/' || gen_random_uuid() || '/' || ledger;
+  IF setting IS NULL OR left(setting, 33) !~ ('^' || xid || '[0-9a-f]{{16}}/') THEN
+    setting := xid || right(replace(gen_random_uuid()::text, '-', ''), 16) || '/' || ledger;
     PERFORM set_config('freshledger.tx', setting, true);
-  ELSIF NOT ledger::text = ANY (string_to_array(split_part(setting, '/', 3), ',')) THEN
+  ELSIF NOT ledger::text = ANY (string_to_array(substr(setting, 34), ',')) THEN
     setting := setting || ',' || ledger;
     PERFORM set_config('freshledger.tx', setting, true);
   END IF;
-  RETURN split_part(setting, '/', 2)::uuid;
+  RETURN left(setting, 32)::uuid;
 END $$;
 
 CREATE FUNCTION actor() RETURNS text LANGUAGE sql STABLE AS $$
@@ -76,7 +77,9 @@ CREATE FUNCTION stamp_ledger(ledger bigint, transaction uuid) RETURNS void LANGU
 DECLARE given bigint;
 BEGIN
   UPDATE heads SET version = version + 1, tx = transaction
-  WHERE ledger_id = ledger AND tx IS DISTINCT FROM transaction RETURNING version INTO given;
+  WHERE ledger_id = ledger AND tx IS DISTINCT FROM transaction
+    AND EXISTS (SELECT FROM changes c WHERE c.ledger_id = ledger AND c.tx = transaction)
+  RETURNING version INTO given;
   IF given IS NOT NULL THEN
     INSERT INTO revisions (ledger_id, version, tx) VALUES (ledger, given, transaction);
     PERFORM pg_notify('ledger', ledger || ':' || given);
@@ -90,8 +93,8 @@ DECLARE
   setting text := current_setting('freshledger.tx', true);
   ledger bigint;
 BEGIN
-  IF split_part(setting, '/', 2) = NEW.tx::text THEN
-    FOR ledger IN SELECT id::bigint FROM unnest(string_to_array(split_part(setting, '/', 3), ',')) id
+  IF left(setting, 32) = replace(NEW.tx::text, '-', '') THEN
+    FOR ledger IN SELECT id::bigint FROM unnest(string_to_array(substr(setting, 34), ',')) id
                   ORDER BY 1 LOOP
       PERFORM stamp_ledger(ledger, NEW.tx);
     END LOOP;
