@@ -11,7 +11,6 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
-    Select,
     delete,
     exists,
     func,
@@ -27,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
 from freshledger.chains import NETWORKS, normalize_address_in
+from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Conflict, Invalid, NotFound
 from freshledger.models import Contact, ContactAddress, Transaction
 from freshledger.paging import Cursor, Page, page_of
@@ -87,8 +87,8 @@ async def list_contacts(
         scope=scope(q),
         key=lambda item: (item[1], str(item[0].id)),
     )
-    rows = tuple(row for row, _ in page.rows)
-    return Page(rows, page.next, page.previous, page.first, page.last)
+    shown = tuple(contact for contact, _ in page.rows)
+    return Page(shown, page.next, page.previous, page.first, page.last)
 
 
 def scope(q: str) -> str:
@@ -268,7 +268,7 @@ def _matching(ledger_id: int, q: str) -> list[ColumnElement[bool]]:
     return [or_(Contact.name.icontains(q, autoescape=True), addressed)]
 
 
-def _contacts(ledger_id: int, *where: ColumnElement[bool]) -> Select[Any]:
+def _contacts(ledger_id: int, *where: ColumnElement[bool]) -> AnySelect:
     address = func.jsonb_build_array(
         ContactAddress.id, ContactAddress.network, ContactAddress.address
     )
@@ -286,7 +286,7 @@ def _contacts(ledger_id: int, *where: ColumnElement[bool]) -> Select[Any]:
     ).where(Contact.ledger_id == ledger_id, *where)
 
 
-def _derived(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns
+def _derived(*columns: Any) -> AnySelect:  # noqa: ANN401 - columns
     """Select transactions that have the outer contact by one of its addresses."""
     return (
         select(*columns)
@@ -302,7 +302,7 @@ def _derived(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns
     )
 
 
-def _by_hand(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns
+def _by_hand(*columns: Any) -> AnySelect:  # noqa: ANN401 - columns
     return (
         select(*columns)
         .where(Transaction.ledger_id == Contact.ledger_id, Transaction.contact_id == Contact.id)
@@ -337,6 +337,6 @@ def _last_at() -> ScalarSelect[datetime]:
     return select(func.greatest(by_hand, derived)).correlate(Contact).scalar_subquery()
 
 
-def _contact(row: Any) -> ContactRow:  # noqa: ANN401 - a row of _contacts
+def _contact(row: AnyRow) -> ContactRow:
     addresses = tuple(ContactAddressRow(*address) for address in row.addresses or ())
     return ContactRow(row[0], row[1], row[2], row[3], addresses, row[5], row[6])

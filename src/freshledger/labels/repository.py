@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, Text, bindparam, func, select
+from sqlalchemy import Text, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
+from freshledger.database import AnySelect
 from freshledger.errors import Busy, Invalid, NotFound
 from freshledger.models import COLORS, Label, Transaction, TransactionLabel
 
@@ -106,9 +107,9 @@ async def move_links(session: AsyncSession, *, ledger_id: int, gone: int, kept: 
     The transactions are held, in the order of their ids: one that is being deleted is left
     out, where its link would fail.
     """
-    wearers: Select[Any] = (
+    wearers: AnySelect = (
         select(
-            Transaction.ledger_id, Transaction.id, bindparam("kept", kept), Transaction.occurred_at
+            Transaction.ledger_id, Transaction.id, literal(kept), Transaction.occurred_at
         )
         .join(
             TransactionLabel,
@@ -172,7 +173,7 @@ def color_of(name: str) -> str:
     return COLORS[1:][zlib.crc32(name.lower().encode()) % (len(COLORS) - 1)]
 
 
-def _labels(ledger_id: int) -> Select[Any]:
+def _labels(ledger_id: int) -> AnySelect:
     uses = (
         select(
             TransactionLabel.label_id,

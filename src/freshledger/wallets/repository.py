@@ -2,15 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
 from freshledger.chains import CHAINS, network_of, normalize_address_in, parse_chain
+from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Conflict, NotFound
 from freshledger.models import Transaction, Wallet, WalletAddress
 
@@ -177,7 +177,7 @@ async def _taken(
     return Conflict(f"address: {owner} ({place})", field="address")
 
 
-def _wallets(ledger_id: int, wallet_id: int | None = None) -> Select[Any]:
+def _wallets(ledger_id: int, wallet_id: int | None = None) -> AnySelect:
     addresses = (
         select(
             func.jsonb_agg(
@@ -213,7 +213,7 @@ def _wallets(ledger_id: int, wallet_id: int | None = None) -> Select[Any]:
     )
 
 
-def _wallet(row: Any) -> WalletRow:  # noqa: ANN401 - a row of _wallets
+def _wallet(row: AnyRow) -> WalletRow:
     identifier, name, note, version, addresses, *used = row
     own = tuple(WalletAddressRow(*address) for address in addresses or ())
     return WalletRow(identifier, name, note, version, own, *used)
