@@ -55,8 +55,8 @@ def install(app: Quart) -> None:
 
 
 def wants_json() -> bool:
-    """Tell whether a program asks: everything under /api/ speaks JSON."""
-    return request.path.startswith("/api/")
+    """Tell whether a program asks: everything under /api/, and a page's script (htmx)."""
+    return request.path.startswith("/api/") or "HX-Request" in request.headers
 
 
 async def answer(status: int, code: str, message: str, field: str | None = None) -> Response:

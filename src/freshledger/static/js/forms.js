@@ -62,7 +62,7 @@
     setTimeout(() => busy(form, false), 10_000); // a download answers without a new page
     // Where something else took the form over (htmx), its answer ends the wait.
     setTimeout(() => {
-      if (event.defaultPrevented && !event.target.closest("[hx-post], [hx-put], [hx-delete]")) {
+      if (event.defaultPrevented && !event.target.closest("[hx-post], [hx-put], [hx-delete], [hx-boost=true]")) {
         busy(form, false);
       }
     });
@@ -76,7 +76,9 @@
   document.addEventListener("formdata", (event) => {
     if (!event.target.hasAttribute("data-clean")) return;
     for (const [name, value] of [...event.formData]) {
-      if (value !== "") continue;
+      // The bounds of several periods belong together by their order, the empty ones too.
+      const paired = /^(not\.)?(from|to|min_amount|max_amount)$/.test(name);
+      if (value !== "" || (paired && event.formData.getAll(name).length > 1)) continue;
       const kept = event.formData.getAll(name).filter((other) => other !== "");
       event.formData.delete(name);
       for (const other of kept) event.formData.append(name, other);
@@ -92,6 +94,10 @@
   /* htmx */
 
   document.addEventListener("htmx:configRequest", (event) => {
+    // A boosted link or form that aims at a part of the page wants that part alone.
+    if (event.detail.boosted && event.detail.target !== document.body) {
+      delete event.detail.headers["HX-Boosted"];
+    }
     const token = $('meta[name="csrf-token"]')?.content;
     if (token && event.detail.verb !== "get") event.detail.headers["X-CSRF-Token"] = token;
   });
@@ -103,12 +109,21 @@
 
   const said = (request) => {
     try {
-      const problem = JSON.parse(request.responseText);
-      return problem.detail || problem.title;
+      const { detail = "", title = "", field } = JSON.parse(request.responseText);
+      const text = detail.startsWith(`${field}: `) ? detail.slice(field.length + 2) : detail;
+      return text ? text[0].toUpperCase() + text.slice(1) : title;
     } catch {
       return null; // not a problem document
     }
   };
+
+  // A problem is told, never shown in the place of what it is about.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const type = event.detail.xhr.getResponseHeader("Content-Type") ?? "";
+    if (!type.startsWith("application/problem+json")) return;
+    event.detail.shouldSwap = false;
+    event.detail.isError = true;
+  });
 
   document.addEventListener("htmx:responseError", (event) => {
     const request = event.detail.xhr;
@@ -122,6 +137,9 @@
   /* What is open or being typed stays so when a fresher page is merged in. */
   const morphing = globalThis.Idiomorph?.defaults?.callbacks;
   if (morphing) {
+    // data-keep names what is shown: the same name is the same content, which stays.
+    morphing.beforeNodeMorphed = (node, fresh) =>
+      !(node.dataset?.keep && node.dataset.keep === fresh.dataset?.keep);
     morphing.beforeAttributeUpdated = (name, node) =>
       !(name === "open" && ["DETAILS", "DIALOG"].includes(node.tagName)) &&
       !(name === "aria-expanded" || name === "data-shown");

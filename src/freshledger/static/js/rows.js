@@ -7,6 +7,9 @@
      input[data-bulk-every]           "all N matches" instead of the selected rows
      [data-key="l"] in a row          what the key opens: a popover's <details> or a button
      a[data-row-link]                 what Enter opens
+     a[data-edit="label"]             puts <template id="edit-label">, a popover, into its row; the
+                                      row's data-url, data-version, data-txid… are filled in
+     input[data-known="id"]           completed by that <datalist>, fetched from its data-from
 
    The selection is kept by row id and put back after rows were fetched again. */
 (() => {
@@ -95,6 +98,90 @@
     for (const box of boxes()) keep(box);
     show();
   });
+
+  /* Editors: a link of a row opens a popover in its place; without a script it is a link. */
+
+  const closeEditors = () => {
+    for (const popover of all("[data-editor]")) popover.remove();
+  };
+
+  const fillForm = (form, row) => {
+    form.setAttribute("action", `${row.dataset.url}/${form.dataset.part}`);
+    const { version, note, contact } = form.elements;
+    version.value = row.dataset.version;
+    if (note) note.value = $(".note", row)?.title ?? "";
+    if (contact) contact.value = $(".address__contact", row)?.textContent ?? "";
+  };
+
+  const fillMenu = (menu, row) => {
+    const list = row.dataset.url.replace(/\/\d+$/, "");
+    for (const item of all("[data-part]", menu)) {
+      const part = item.dataset.part;
+      const name = part.replace("same-", "");
+      if (part === "open") item.href = row.dataset.url;
+      else if (name !== part) item.href = `${list}?${new URLSearchParams({ [name]: row.dataset[name] ?? "" })}`;
+      else item.dataset.copy = row.dataset[part] ?? "";
+    }
+  };
+
+  const openEditor = (link) => {
+    const template = $(`#edit-${CSS.escape(link.dataset.edit)}`);
+    const row = rowOf(link);
+    if (!template || !row) return false;
+    const opened = link.nextElementSibling?.matches("[data-editor]");
+    closeEditors();
+    if (opened) return true;
+    const popover = template.content.firstElementChild.cloneNode(true);
+    popover.dataset.editor = link.dataset.edit;
+    for (const part of all("[data-if]", popover)) {
+      if (row.dataset[part.dataset.if] === undefined) part.remove();
+    }
+    for (const form of all("form", popover)) fillForm(form, row);
+    if (popover.matches(".rowmenu")) fillMenu(popover, row);
+    link.after(popover);
+    globalThis.htmx?.process(popover);
+    return true;
+  };
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-edit]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (openEditor(link)) event.preventDefault();
+  });
+
+  document.addEventListener("toggle", (event) => {
+    const popover = event.target;
+    if (!popover.matches?.("[data-editor]") || popover.open) return;
+    const link = popover.previousElementSibling;
+    const held = popover.contains(document.activeElement);
+    popover.remove();
+    if (held) link?.focus();
+  }, true);
+
+  /* Names that go with what is being typed. */
+
+  let typed = 0;
+  document.addEventListener("input", async (event) => {
+    const list = document.getElementById(event.target.dataset?.known ?? "");
+    if (!list?.dataset.from) return;
+    typed += 1;
+    const mine = typed;
+    const answer = await fetch(`${list.dataset.from}?${new URLSearchParams({ q: event.target.value })}`);
+    if (answer.ok && mine === typed) list.innerHTML = await answer.text();
+  });
+
+  /* The number of all matches, once it is known. */
+
+  const tellMatches = () => {
+    const count = $("[data-count]")?.dataset.count;
+    const every = $("input[data-bulk-every]");
+    if (!count || !every) return;
+    every.dataset.bulkEvery = count.replace(/ .*/, "");
+    const text = every.nextElementSibling;
+    text.textContent = `All ${every.dataset.bulkEvery} matches`;
+  };
+  document.addEventListener("htmx:afterSettle", tellMatches);
+  document.addEventListener("DOMContentLoaded", tellMatches);
 
   /* Keys */
 

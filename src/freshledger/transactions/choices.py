@@ -1,0 +1,112 @@
+"""What the pages of transactions read beside the rows: names to choose from, and origins."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from freshledger import named
+from freshledger.contacts.repository import find_contacts, insert_contact
+from freshledger.database import AnyRow
+from freshledger.errors import NotFound
+from freshledger.labels.repository import find_labels
+from freshledger.models import Contact, Import, ImportFile, ImportRow, Label, Transaction, Wallet
+
+OFFERED = 200
+"""How many of a kind a menu holds; others are found by search or stand in the address."""
+
+Choices = tuple[tuple[str, str, str | None], ...]
+"""Of each: the value in the URL, its name, its colour if it has one."""
+
+
+async def list_choices(session: AsyncSession, *, ledger_id: int) -> dict[str, Choices]:
+    """Return wallets, assets, labels and contacts to choose from, by the filter's name."""
+    labels = await find_labels(session, ledger_id=ledger_id, limit=OFFERED)
+    contacts = await find_contacts(session, ledger_id=ledger_id, limit=OFFERED)
+    wallets = await list_wallet_names(session, ledger_id=ledger_id)
+    assets = await list_assets(session, ledger_id=ledger_id)
+    return {
+        "wallet": tuple((str(identifier), name, None) for identifier, name in wallets),
+        "asset": tuple((asset, asset, None) for asset in assets),
+        "label": tuple((str(identifier), name, color) for identifier, name, color in labels),
+        "contact": tuple((str(identifier), name, None) for identifier, name in contacts),
+    }
+
+
+async def list_wallet_names(
+    session: AsyncSession, *, ledger_id: int
+) -> tuple[tuple[int, str], ...]:
+    """Return (id, name) of the ledger's wallets by name."""
+    statement = select(Wallet.id, Wallet.name).where(Wallet.ledger_id == ledger_id)
+    statement = statement.order_by(func.lower(Wallet.name), Wallet.id).limit(OFFERED)
+    return tuple((row.id, row.name) for row in await session.execute(statement))
+
+
+async def list_assets(session: AsyncSession, *, ledger_id: int) -> tuple[str, ...]:
+    """Return the first assets of the ledger by symbol.
+
+    Hops from each to the next in the index: a DISTINCT would read all rows.
+    """
+    asset = Transaction.asset
+
+    def next_after(*which: Any) -> Any:  # noqa: ANN401 - conditions in, a select out
+        rows = select(asset).where(Transaction.ledger_id == ledger_id, *which)
+        return rows.order_by(asset).limit(1).scalar_subquery()
+
+    hops = select(next_after().label("asset")).cte("hops", recursive=True)
+    following = select(next_after(asset > hops.c.asset)).where(hops.c.asset.is_not(None))
+    hops = hops.union_all(following)
+    found = select(hops.c.asset).where(hops.c.asset.is_not(None)).limit(OFFERED)
+    return tuple((await session.execute(found)).scalars())
+
+
+async def list_sources(
+    session: AsyncSession, *, ledger_id: int, transaction_id: int
+) -> list[AnyRow]:
+    """Return the imports that contained a movement, the first of them first.
+
+    Columns: id, status, created_at, outcome (new, there or updated) and the files' names.
+    """
+    files = aggregate_order_by(ImportFile.name, ImportFile.id)
+    names = (
+        select(func.string_agg(files, ", "))
+        .where(ImportFile.ledger_id == ledger_id, ImportFile.import_id == Import.id)
+        .scalar_subquery()
+    )
+    statement = (
+        select(Import.id, Import.status, Import.created_at, ImportRow.outcome, names.label("files"))
+        .join(
+            ImportRow,
+            (ImportRow.ledger_id == Import.ledger_id) & (ImportRow.import_id == Import.id),
+        )
+        .where(Import.ledger_id == ledger_id, ImportRow.transaction_id == transaction_id)
+        .order_by(Import.id)
+    )
+    return list(await session.execute(statement))
+
+
+async def find_label(session: AsyncSession, *, ledger_id: int, name: str) -> int:
+    """Return the id of the label of that name, whatever its case; raises NotFound, field label."""
+    named_so = func.lower(Label.name) == func.lower(named.clean_name(name, field="label"))
+    statement = select(Label.id).where(Label.ledger_id == ledger_id, named_so)
+    found = (await session.execute(statement)).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"label: there is no label named “{name[:60]}”", field="label")
+    return found
+
+
+async def ensure_contact(session: AsyncSession, *, ledger_id: int, name: str) -> int | None:
+    """Return the id of the contact of that name, made if it is missing; None for no name.
+
+    Raises Invalid, and Conflict if somebody else makes it at the same moment.
+    """
+    if not name.strip():
+        return None
+    name = named.clean_name(name, field="contact")
+    named_so = func.lower(Contact.name) == func.lower(name)
+    statement = select(Contact.id).where(Contact.ledger_id == ledger_id, named_so)
+    found = (await session.execute(statement)).scalar_one_or_none()
+    if found is not None:
+        return found
+    return await insert_contact(session, ledger_id=ledger_id, name=name)

@@ -1,0 +1,150 @@
+"""The transactions page: the list with its filters, and its sums, which come by themselves."""
+
+from typing import Any
+
+from quart import Blueprint, current_app, request, url_for
+from quart.typing import ResponseReturnValue
+
+from freshledger.errors import Invalid
+from freshledger.paging import MAX_LIMIT
+from freshledger.transactions import choices, display, edits, saved_filters, selections
+from freshledger.transactions.display import Asked
+from freshledger.transactions.filters import PAGING, SORTS, Paging
+from freshledger.transactions.lists import list_transactions as list_rows
+from freshledger.transactions.periods import Clock
+from freshledger.transactions.repository import find_names
+from freshledger.transactions.totals import get_totals
+from freshledger.web.context import ledger, viewer
+from freshledger.web.rendering import render
+from freshledger.web.session import current_session, snapshot
+
+blueprint = Blueprint("transactions", __name__)
+for _room in (edits.blueprint, selections.blueprint):
+    blueprint.register_blueprint(_room)
+
+ROOT = "/ledgers/<int:ledger_id>/transactions"
+LIMITS = (25, 50, 100, 250, MAX_LIMIT)
+OTHERS = (*PAGING, "totals", "seen")
+"""What a list's address may hold beside its filter: `totals=1` asks for rows and sums of one
+snapshot, `seen` is the version of the rows that sums are wanted for."""
+
+
+@blueprint.get(ROOT)
+async def list_transactions(ledger_id: int) -> ResponseReturnValue:
+    """Show a page of what the filter lets in; a filter that is wrong is 422, its values kept."""
+    asked = _read_asked()
+    if asked.problem is None:
+        try:
+            return await _render(await _read_page(asked, ledger_id))
+        except Invalid as error:
+            asked = Asked(asked.args, asked.where, asked.paging, error)
+    async with snapshot() as session:
+        page = await _frame(session, asked) | {"rows": [], "version": ledger().version}
+    return await _render(page), 422
+
+
+@blueprint.get(f"{ROOT}/totals")
+async def show_totals(ledger_id: int) -> ResponseReturnValue:
+    """Give the filter's count and sums; where they are newer than the rows, these come again."""
+    asked = _read_asked()
+    if asked.problem:
+        raise asked.problem
+    clock = Clock.of(viewer().time_zone)
+    totals = await get_totals(
+        current_session(), ledger_id=ledger_id, where=asked.where, clock=clock
+    )
+    if str(totals.version) != request.args.get("seen", str(totals.version)):
+        return "", 204, {"HX-Trigger": "freshledger:behind"}
+    return await render("transactions/totals.html", totals=display.shown_totals(totals))
+
+
+def _read_asked() -> Asked:
+    args = request.args.items(multi=True)
+    return display.read_asked(args, others=OTHERS, page_size=viewer().page_size)
+
+
+async def _read_page(asked: Asked, ledger_id: int) -> dict[str, Any]:
+    """Read rows, names and choices, and the sums where they are asked for, from one snapshot."""
+    clock = Clock.of(viewer().time_zone)
+    async with snapshot() as session:
+        found, version = await list_rows(
+            session, ledger_id=ledger_id, where=asked.where, clock=clock, paging=asked.paging
+        )
+        page = await _frame(session, asked)
+        if request.args.get("totals"):
+            totals = await get_totals(session, ledger_id=ledger_id, where=asked.where, clock=clock)
+            page["totals"] = display.shown_totals(totals)
+    by_time = asked.paging.sort.endswith("time")
+    rows = display.shown_rows(found.rows, zone=clock.zone, together=by_time)
+    turns = {name: _turn(asked, getattr(found, name)) for name in ("previous", "next")}
+    if turns["previous"] or turns["next"]:
+        turns |= {name: _turn(asked, getattr(found, name)) for name in ("first", "last")}
+    return page | {"rows": rows, "version": version, "turns": turns} | _empty(asked, rows)
+
+
+async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 - a session
+    """Return what stands around the rows: filters, chips, saved filters, addresses."""
+    ledger_id, base = ledger().id, _base()
+    names = await find_names(session, ledger_id=ledger_id, where=asked.where)
+    offered = await choices.list_choices(session, ledger_id=ledger_id)
+    saved = await saved_filters.list_saved_filters(
+        session, ledger_id=ledger_id, user_id=viewer().user_id
+    )
+    filtered = display.address_of("", asked.where)
+    return {
+        "asked": asked,
+        "base": base,
+        "saved": [(row, f"{base}?{row.query}", f"?{row.query}" == filtered) for row in saved],
+        "filter_query": filtered.removeprefix("?"),
+        "chips": display.shown_chips(asked, names, base),
+        "controls": display.controls(asked, offered, names),
+        "presets": display.presets(asked, base),
+        "problems": _problems(asked.problem),
+        "limits": LIMITS,
+        "sorts": {sort: _sorted(asked, sort) for sort in SORTS},
+        "editable": edits.is_editable(),
+        "exports": "exports.new_export" in current_app.view_functions,
+    }
+
+
+def _problems(error: Invalid | None) -> dict[str, str]:
+    return {error.field or "": edits.sentence(error)} if error else {}
+
+
+def _base() -> str:
+    return url_for("transactions.list_transactions", ledger_id=ledger().id)
+
+
+def _turn(asked: Asked, cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    paging = asked.paging
+    there = Paging(paging.sort, paging.limit, cursor, default_limit=paging.default_limit)
+    return display.address_of(_base(), asked.where, there)
+
+
+def _sorted(asked: Asked, sort: str) -> str:
+    paging = Paging(sort, asked.paging.limit, default_limit=asked.paging.default_limit)
+    return display.address_of(_base(), asked.where, paging)
+
+
+def _empty(asked: Asked, rows: list[Any]) -> dict[str, bool]:
+    """Tell why there are no rows: nothing at all, nothing that matches, or nothing from here on."""
+    placed = bool(asked.paging.cursor or asked.paging.at)
+    filtered = bool(asked.where.terms)
+    return {
+        "nothing_here": not rows and placed,
+        "nothing_matches": not rows and not placed and filtered,
+        "nothing_yet": not rows and not placed and not filtered,
+    }
+
+
+async def _render(page: dict[str, Any]) -> str:
+    return await render(
+        "transactions/list.html",
+        block="page",
+        partial="HX-Request" in request.headers,
+        zone=viewer().time_zone,
+        span_text=display.span_text(page["rows"]),
+        **page,
+    )
