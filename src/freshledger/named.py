@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
-from freshledger.models import Contact, Label, Wallet
+from freshledger.models import Contact, Head, Label, Wallet
+from freshledger.text import clean_text
 
 MAX_NAME = 100
 MAX_NOTE = 2000
@@ -24,7 +25,7 @@ Named = type[Wallet] | type[Contact] | type[Label]
 
 def clean_name(text: str, *, field: str = "name") -> str:
     """Return a name on one line; raises Invalid if nothing is left, or over 100 characters."""
-    name = " ".join(_clean(text).split())
+    name = " ".join(clean_text(text).split())
     if not name:
         raise Invalid(f"{field}: give it a name", field=field)
     if len(name) > MAX_NAME:
@@ -34,7 +35,7 @@ def clean_name(text: str, *, field: str = "name") -> str:
 
 def clean_note(text: str, *, field: str = "note") -> str:
     """Return a note, its lines kept; raises Invalid over 2,000 characters."""
-    note = _clean(text).strip()
+    note = clean_text(text, lines=True)
     if len(note) > MAX_NOTE:
         raise Invalid(
             f"{field}: at most {MAX_NOTE:,} characters; this has {len(note):,}", field=field
@@ -130,6 +131,12 @@ async def lock_pair(
             raise _not_found(model)
 
 
+async def ledger_version(session: AsyncSession, *, ledger_id: int) -> int:
+    """Return the ledger's version: of what the same snapshot shows."""
+    statement = select(Head.version).where(Head.ledger_id == ledger_id)
+    return (await session.execute(statement)).scalar_one()
+
+
 @asynccontextmanager
 async def _unique(
     session: AsyncSession, model: Named, ledger_id: int, name: str
@@ -176,7 +183,3 @@ def _not_found(model: Named) -> NotFound:
 
 def _noun(model: Named) -> str:
     return model.__name__.lower()
-
-
-def _clean(text: str) -> str:
-    return "".join(c for c in text if c == "\n" or c.isprintable())

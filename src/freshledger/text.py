@@ -7,20 +7,20 @@ _INVISIBLE = {"Cc", "Cf", "Cs"}
 _SEPARATORS = {"Zl", "Zp"}
 
 
-def clean_text(text: str, *, limit: int | None = None) -> str:
+def clean_text(text: str, *, limit: int | None = None, lines: bool = False) -> str:
     """Return text without control, bidi and zero-width characters, at most `limit` long.
 
-    Line feeds stay, but not at the ends; tabs and Unicode's line and paragraph separators
-    become spaces.
+    Spaces at the ends go. Tabs and Unicode's line and paragraph separators become spaces;
+    so do line feeds, unless `lines` keeps them.
     """
     if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_clean_letter, text))
+        text = "".join(_clean_letter(letter, lines=lines) for letter in text)
     return text.strip()[:limit].rstrip()
 
 
-def _clean_letter(letter: str) -> str:
+def _clean_letter(letter: str, *, lines: bool) -> str:
     if letter == "\n":
-        return letter
+        return letter if lines else " "
     category = unicodedata.category(letter)
     if letter == "\t" or category in _SEPARATORS:
         return " "
