@@ -15,10 +15,10 @@ from freshledger.accounts.passwords import (
     needs_rehash,
     verify_password,
 )
-from freshledger.database import Database
+from freshledger.database import AnyRow, Database
 from freshledger.errors import Conflict, Invalid, NotFound, Unauthenticated
 from freshledger.ledgers import commands as ledgers
-from freshledger.web.context import hash_secret
+from freshledger.web.context import act_as, hash_secret
 
 SETUP_HOURS = 24
 INVITATION_HOURS = 24 * 7
@@ -90,26 +90,28 @@ class Newcomer:
     ledger_name: str
 
 
+async def find_invitation(session: AsyncSession, *, secret: str) -> AnyRow | None:
+    """Return the invitation with that secret, if it can still be used."""
+    return await repository.find_invitation(session, token_hash=hash_secret(secret))
+
+
 async def accept_invitation(
-    session: AsyncSession, *, secret: str, newcomer: Newcomer, browser: Browser
+    session: AsyncSession, *, invitation: AnyRow, newcomer: Newcomer, browser: Browser
 ) -> str:
     """Make the link's user, with a first ledger at the set-up; return their session's secret.
 
     Works once: of two who use the link at the same time the second gets NotFound.
     """
-    token_hash = hash_secret(secret)
-    invitation = await repository.find_invitation(session, token_hash=token_hash)
-    if invitation is None:
-        raise NotFound("this link was used already, or has expired; ask for a new one")
     is_setup = invitation.email is None
     email = invitation.email or check_email(newcomer.email)
     check_new_password(newcomer.password, email=email)
     hashed = await hash_password(newcomer.password)
-    await repository.use_invitation(session, token_hash=token_hash)
+    await repository.use_invitation(session, invitation_id=invitation.id)
     if is_setup and await repository.has_users(session):
         raise NotFound("this freshledger has been set up already; sign in")
     user_id = await _make_user(session, email, newcomer.name, hashed, is_admin=invitation.is_admin)
     if is_setup:
+        await act_as(session, user_id)
         await ledgers.make_first_ledger(session, user_id=user_id, name=newcomer.ledger_name)
     return await _open_session(session, user_id, hashed, browser)
 

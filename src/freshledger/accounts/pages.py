@@ -8,7 +8,8 @@ from quart.typing import ResponseReturnValue
 
 from freshledger.accounts import commands, repository
 from freshledger.accounts.commands import Browser, Choices, Newcomer
-from freshledger.errors import AppError, Invalid, NotFound, TooMany, Unauthenticated
+from freshledger.database import AnyRow
+from freshledger.errors import AppError, Conflict, Invalid, NotFound, TooMany, Unauthenticated
 from freshledger.settings import Settings
 from freshledger.web.context import (
     find_viewer,
@@ -29,22 +30,28 @@ blueprint = Blueprint("accounts", __name__)
 @public
 async def setup(token: str) -> ResponseReturnValue:
     """Ask the bearer of a one-time link for what an account needs."""
-    return await _setup_page(token)
+    invitation = await commands.find_invitation(current_session(), secret=token)
+    return await _setup_page(invitation)
 
 
 @blueprint.post("/setup/<token>")
 @public
 async def accept_setup(token: str) -> ResponseReturnValue:
     """Make the account and sign in."""
-    form = await request.form
+    form, session = await request.form, current_session()
     names = ("email", "name", "password", "ledger_name")
     newcomer = Newcomer(**{name: form.get(name, "") for name in names})
+    invitation = await commands.find_invitation(session, secret=token)
+    if invitation is None:
+        return await _setup_page(None)
     try:
         secret = await commands.accept_invitation(
-            current_session(), secret=token, newcomer=newcomer, browser=_browser()
+            session, invitation=invitation, newcomer=newcomer, browser=_browser()
         )
-    except AppError as error:
-        return await _setup_page(token, error=error, given=newcomer)
+    except NotFound:
+        return await _setup_page(None)
+    except (Invalid, Conflict) as error:
+        return await _setup_page(invitation, error=error, given=newcomer)
     return _sign_in(see_other(url_for("ledgers.list_ledgers"), notice="Welcome."), secret)
 
 
@@ -164,11 +171,12 @@ async def _login_page(*, error: AppError | None = None, email: str = "") -> Resp
 
 
 async def _setup_page(
-    token: str, *, error: AppError | None = None, given: Newcomer | None = None
+    invitation: AnyRow | None,
+    *,
+    error: AppError | None = None,
+    given: Newcomer | None = None,
 ) -> ResponseReturnValue:
-    session, token_hash = current_session(), hash_secret(token)
-    invitation = await repository.find_invitation(session, token_hash=token_hash)
-    if invitation is None or isinstance(error, NotFound):
+    if invitation is None:
         return _with_status(await render("accounts/used.html"), NotFound(""))
     page = await render("accounts/setup.html", invitation=invitation, error=error, given=given)
     return _with_status(page, error)

@@ -163,24 +163,20 @@ async def insert_invitation(
     )
 
 
-async def find_invitation(session: AsyncSession, *, token_hash: bytes) -> Invitation | None:
-    """Return the invitation, if it can still be used."""
-    query = select(Invitation).where(Invitation.token_hash == token_hash, *_usable())
-    return (await session.execute(query)).scalar_one_or_none()
-
-
-async def use_invitation(session: AsyncSession, *, token_hash: bytes) -> Invitation:
-    """Use an invitation up; of two who come at once the second gets NotFound."""
-    query = (
-        update(Invitation)
-        .where(Invitation.token_hash == token_hash, *_usable())
-        .values(used_at=func.now())
-        .returning(Invitation)
+async def find_invitation(session: AsyncSession, *, token_hash: bytes) -> AnyRow | None:
+    """Return id, email and is_admin of the invitation, if it can still be used."""
+    query = select(Invitation.id, Invitation.email, Invitation.is_admin).where(
+        Invitation.token_hash == token_hash, *_usable()
     )
-    found = (await session.execute(query)).scalar_one_or_none()
-    if found is None:
+    return (await session.execute(query)).one_or_none()
+
+
+async def use_invitation(session: AsyncSession, *, invitation_id: int) -> None:
+    """Use an invitation up; of two who come at once the second gets NotFound."""
+    query = update(Invitation).where(Invitation.id == invitation_id, *_usable())
+    used = query.values(used_at=func.now()).returning(Invitation.id)
+    if (await session.execute(used)).one_or_none() is None:
         raise NotFound("this link was used already, or has expired; ask for a new one")
-    return found
 
 
 async def list_invitations(session: AsyncSession) -> list[Invitation]:

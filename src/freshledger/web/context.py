@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from quart import Quart, current_app, has_request_context, request
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnyRow, AnySelect
@@ -257,7 +257,7 @@ _BY_TOKEN = (
         Token.ledger_id == bindparam("ledger"),
         Token.token_hash == bindparam("hash"),
         Token.revoked_at.is_(None),
-        func.coalesce(Token.expires_at, "infinity") > func.now(),
+        or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
     )
 )
 _AS_ACTOR = select(func.set_config("freshledger.actor", bindparam("actor"), True))  # noqa: FBT003 - set_config's is_local
