@@ -10,11 +10,19 @@ from freshledger import __version__
 from freshledger.accounts import pages as accounts_pages
 from freshledger.accounts import people
 from freshledger.chains import CHAINS, NETWORKS, display_address
+from freshledger.contacts import api as contacts_api
+from freshledger.contacts import book_pages as contacts_pages
+from freshledger.labels import api as labels_api
+from freshledger.labels import pages as labels_pages
 from freshledger.ledgers import api as ledgers_api
 from freshledger.ledgers import pages as ledgers_pages
 from freshledger.settings import Settings
 from freshledger.startup import open_database
-from freshledger.web import context, errors, rendering, security, session
+from freshledger.transactions import api as transactions_api
+from freshledger.transactions import pages as transactions_pages
+from freshledger.wallets import api as wallets_api
+from freshledger.wallets import pages as wallets_pages
+from freshledger.web import api, context, errors, rendering, security, session
 from freshledger.web.times import local_time
 
 PLACES = (
@@ -41,6 +49,7 @@ def create_app(settings: Settings) -> Freshledger:
     app.config.update(
         TESTING=settings.testing,
         MAX_CONTENT_LENGTH=settings.max_upload,
+        MAX_FORM_MEMORY_SIZE=4 * 1024**2,
         RESPONSE_TIMEOUT=None,
         TEMPLATES_AUTO_RELOAD=False,
     )
@@ -63,6 +72,7 @@ def _install_hooks(app: Freshledger) -> None:
     app.after_request(rendering.forget_notice)
     context.install(app)
     errors.install(app)
+    api.install(app)
 
 
 def _install_templates(app: Freshledger) -> None:
@@ -95,7 +105,7 @@ async def _frame() -> dict[str, Any]:
             {
                 "text": text,
                 "url": url_for(endpoint, ledger_id=ledger.id),
-                "active": request.blueprint == endpoint.partition(".")[0],
+                "active": (request.blueprint or "").partition(".")[0] == endpoint.partition(".")[0],
             }
             for text, endpoint in PLACES
             if endpoint in current_app.view_functions
@@ -118,6 +128,14 @@ def _register_features(app: Freshledger) -> None:
         people.blueprint,
         ledgers_pages.blueprint,
         ledgers_api.blueprint,
+        wallets_pages.blueprint,
+        wallets_api.blueprint,
+        contacts_pages.blueprint,
+        contacts_api.blueprint,
+        labels_pages.blueprint,
+        labels_api.blueprint,
+        transactions_pages.blueprint,
+        transactions_api.blueprint,
     )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -68,9 +68,9 @@ async def list_sources(
 
     Columns: id, status, created_at, outcome (new, there or updated) and the files' names.
     """
-    files = aggregate_order_by(ImportFile.name, ImportFile.id)
+    comma = aggregate_order_by(literal(", "), ImportFile.id)
     names = (
-        select(func.string_agg(files, ", "))
+        select(func.string_agg(ImportFile.name, comma))
         .where(ImportFile.ledger_id == ledger_id, ImportFile.import_id == Import.id)
         .scalar_subquery()
     )

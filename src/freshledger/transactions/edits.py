@@ -1,5 +1,6 @@
 """A movement's page, and edits of one movement: on its page and in its row of the list."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -99,7 +100,7 @@ def _form_values(row: TransactionRow) -> dict[str, str]:
     return {
         "type": row.type,
         "counterparty": shown["counterparty"] or "",
-        "occurred_at": local.isoformat(),
+        "occurred_at": local.isoformat(timespec="milliseconds" if local.microsecond else "seconds"),
         "amount": shown["amount_text"],
         "note": row.note,
         "contact": row.contact or "",
@@ -171,7 +172,7 @@ async def _correct(
     row = await repository.get_transaction(session, **key)
     there = _form_values(row)
     yours = {name: form_text(form, name).replace("\r\n", "\n") for name in names}
-    changed = {name: text for name, text in yours.items() if text.strip() != there[name]}
+    changed = {name: text for name, text in yours.items() if not _is_same(text, there[name])}
     if form_version(form) not in {None, row.version} and changed:
         return await _lost(row, yours, there, form), 412
     fields: dict[str, Any] = {name: text for name, text in changed.items() if name != "contact"}
@@ -189,6 +190,14 @@ async def _correct(
     return see_other(to, notice="Saved." if changed else None)
 
 
+def _is_same(text: str, there: str) -> bool:
+    """Tell whether a field was left as it is; browsers write the same time in other ways."""
+    try:
+        return datetime.fromisoformat(text) == datetime.fromisoformat(there)
+    except ValueError:
+        return text.strip() == there.strip()
+
+
 async def _lost(
     row: TransactionRow, yours: dict[str, str], theirs: dict[str, str], form: MultiDict[str, str]
 ) -> str:
@@ -199,7 +208,7 @@ async def _lost(
         fields=[
             (TITLES[name], theirs[name], text)
             for name, text in yours.items()
-            if text.strip() != theirs[name]
+            if not _is_same(text, theirs[name])
         ],
         values=yours | {"version": row.version, "back": form_text(form, "back")},
         action=request.path,

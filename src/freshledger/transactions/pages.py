@@ -39,7 +39,7 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
         except Invalid as error:
             asked = Asked(asked.args, asked.where, asked.paging, error)
     async with snapshot() as session:
-        page = await _frame(session, asked) | {"rows": [], "version": ledger().version}
+        page = await _frame(session, asked) | {"rows": [], "rows_version": ledger().version}
     return await _render(page), 422
 
 
@@ -79,7 +79,7 @@ async def _read_page(asked: Asked, ledger_id: int) -> dict[str, Any]:
     turns = {name: _turn(asked, getattr(found, name)) for name in ("previous", "next")}
     if turns["previous"] or turns["next"]:
         turns |= {name: _turn(asked, getattr(found, name)) for name in ("first", "last")}
-    return page | {"rows": rows, "version": version, "turns": turns} | _empty(asked, rows)
+    return page | {"rows": rows, "rows_version": version, "turns": turns} | _empty(asked, rows)
 
 
 async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 - a session
@@ -108,6 +108,7 @@ async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 
 
 
 def _problems(error: Invalid | None) -> dict[str, str]:
+    """Return the sentence at the field it is about, as the templates look for it."""
     return {error.field or "": edits.sentence(error)} if error else {}
 
 

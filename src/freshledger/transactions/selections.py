@@ -26,12 +26,17 @@ blueprint = Blueprint("selections", __name__)
 
 ROOT = "/ledgers/<int:ledger_id>/transactions"
 EDITS = {
-    "label": ("Label {count} with “{text}”?", "“{text}” put on {changed}."),
-    "unlabel": ("Take the label “{text}” off {count}?", "“{text}” taken off {changed}."),
-    "note": ("Set the note of {count}?", "Note set on {changed}."),
-    "contact": ("Tie {count} to “{text}”?", "“{text}” set on {changed}."),
+    "label": ("Put the label “{text}” on {count}?", "“{text}” put on {count}."),
+    "unlabel": ("Take the label “{text}” off {count}?", "“{text}” taken off {count}."),
+    "note": ("Set the note of {count}?", "Note set on {count}."),
+    "contact": ("Set the contact of {count} to “{text}”?", "Contact “{text}” set on {count}."),
+    "clear note": ("Clear the note of {count}?", "Note cleared on {count}."),
+    "clear contact": ("Unset the contact of {count}?", "Contact unset on {count}."),
 }
 """What can be done with many at once: the question before, and the sentence after it."""
+
+FIELDS = {"label": "label", "unlabel": "label", "note": "note", "contact": "contact"}
+"""The field of the form that each edit reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,11 @@ class Wish:
     edit: str
     text: str
     query: str
+
+    def say(self, sentence: int, count: int) -> str:
+        """Return the question (0) or the sentence afterwards (1) for a number of transactions."""
+        words = EDITS[self.edit if self.text else f"clear {self.edit}"][sentence]
+        return words.format(text=self.text, count=_transactions(count))
 
     @property
     def where(self) -> TransactionFilter:
@@ -63,8 +73,7 @@ async def edit_selection(ledger_id: int) -> ResponseReturnValue:
         edited = await _apply(session, ledger_id, wish, _selection(form, wish))
     except PreconditionFailed:
         return await _confirm(session, ledger_id, wish, changed=True), 412
-    done = EDITS[wish.edit][1].format(text=wish.text, changed=_transactions(edited.changed))
-    return see_other(back_to_list(form), notice=done)
+    return see_other(back_to_list(form), notice=wish.say(1, edited.changed))
 
 
 @blueprint.get(f"{ROOT}/bulk")
@@ -87,15 +96,13 @@ async def _confirm(
     seen = await bulk.preview(session, ledger_id=ledger_id, selection=selection)
     names = await find_names(session, ledger_id=ledger_id, where=wish.where)
     given = await request.values
-    question = EDITS[wish.edit][0].format(text=wish.text, count=_transactions(seen.count))
-    if not wish.text:
-        question = f"Clear the {wish.edit} of {_transactions(seen.count)}?"
     return await render(
         "transactions/confirm.html",
         block="page",
         wish=wish,
         seen=seen,
-        question=question,
+        question=wish.say(0, seen.count),
+        verb=f"Yes, change {_transactions(seen.count)}",
         changed=changed,
         terms=[(chip.text, chip.term.negated) for chip in wish.where.summary(names)],
         back=form_text(given, "back"),
@@ -106,11 +113,10 @@ async def _confirm(
 
 def _wish(form: MultiDict[str, str]) -> Wish:
     edit = form_text(form, "do")
-    if edit not in EDITS:
-        raise Invalid(f"do: must be one of {', '.join(EDITS)}", field="do")
-    field = "label" if edit == "unlabel" else edit
-    text = form_text(form, "text" if "text" in form else field).strip()
-    if not text and field == "label":
+    if edit not in FIELDS:
+        raise Invalid(f"do: must be one of {', '.join(FIELDS)}", field="do")
+    text = form_text(form, "text" if "text" in form else FIELDS[edit]).strip()
+    if not text and FIELDS[edit] == "label":
         raise Invalid("label: which one?", field="label")
     return Wish(edit, text, form_text(form, "where"))
 
