@@ -31,7 +31,9 @@ class Movement:
     `amount` is signed, in whole units of `asset` (positive is in). `occurred_at` is UTC.
     `line` is the 1-based line of the file, or the 1-based item of a JSON document.
     `wallet` and `contact` are names, and only formats that carry them (our own) set them: a
-    row with a wallet goes there, others into the wallet that the user chose.
+    row with a wallet goes there, others into the wallet that the user chose. `occurrence` is
+    set by them too: which of the equal rows this is, for files that hold only some of them.
+    `fiat_value` has the sign of `amount`.
     """
 
     line: int
@@ -53,6 +55,7 @@ class Movement:
     labels: tuple[str, ...] = ()
     wallet: str | None = None
     contact: str | None = None
+    occurrence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,14 @@ class Problem:
     message: str
     column: str | None = None
     fatal: bool = False
+
+
+class Unreadable(Exception):
+    """Raised inside of parsers: the file ends here, and `problem` (fatal) says why."""
+
+    def __init__(self, line: int, message: str, column: str | None = None) -> None:
+        super().__init__(message)
+        self.problem = Problem(line, message, column, fatal=True)
 
 
 Record = Movement | ReferenceLabel | Problem
