@@ -4,6 +4,7 @@ Two names are the same whatever their case. `version` is the row's own: an edit 
 which one it has seen is refused if the row has changed since.
 """
 
+import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,7 +26,7 @@ Named = type[Wallet] | type[Contact] | type[Label]
 
 def clean_name(text: str, *, field: str = "name") -> str:
     """Return a name on one line; raises Invalid if nothing is left, or over 100 characters."""
-    name = " ".join(clean_text(text).split())
+    name = " ".join(unicodedata.normalize("NFC", clean_text(text)).split())
     if not name:
         raise Invalid(f"{field}: give it a name", field=field)
     if len(name) > MAX_NAME:

@@ -1,17 +1,20 @@
 """The pages of address books, on the contacts' blueprint: import with a preview, and export."""
 
-from quart import Response, request, url_for
+from quart import request, url_for
 from quart.datastructures import FileStorage
 from quart.typing import ResponseReturnValue
 
-from freshledger.contacts import books, importing
-from freshledger.contacts.address_book import Book, read_book, write_book
+from freshledger.contacts import commands, importing
+from freshledger.contacts.address_book import Book, read_book
 from freshledger.contacts.importing import Plan
 from freshledger.contacts.pages import ROOT, SHOWN, blueprint
 from freshledger.errors import AppError, Invalid
+from freshledger.web.downloads import csv_download
 from freshledger.web.errors import STATUSES
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
+
+__all__ = ["blueprint"]
 
 
 @blueprint.get(f"{ROOT}/import")
@@ -44,17 +47,9 @@ async def import_contacts(ledger_id: int) -> ResponseReturnValue:
 @blueprint.get(f"{ROOT}/export")
 async def export_contacts(ledger_id: int) -> ResponseReturnValue:
     """Send all contacts as a CSV file in the form that `format` names."""
-    return await export_response(ledger_id, request.args.get("format", "rotki"))
-
-
-async def export_response(ledger_id: int, kind: str) -> Response:
-    """Answer with the address book; raises Invalid for a format there is not."""
-    known = await books.list_known(current_session(), ledger_id=ledger_id)
-    rows = [(address, name, network) for _, name, network, address in known if address and network]
-    body = b"".join(write_book(kind, rows))
-    response = Response(body, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="contacts-{kind}.csv"'
-    return response
+    kind = request.args.get("format", "rotki")
+    body = await commands.export_book(current_session(), ledger_id=ledger_id, kind=kind)
+    return csv_download(f"contacts-{kind}.csv", body)
 
 
 async def _data() -> bytes:

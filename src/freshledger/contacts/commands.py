@@ -3,7 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
-from freshledger.contacts import repository
+from freshledger.contacts import books, repository
+from freshledger.contacts.address_book import write_book
 from freshledger.errors import PreconditionFailed
 from freshledger.models import Contact
 
@@ -55,3 +56,10 @@ async def delete_contact(
     await repository.delete_contact(
         session, ledger_id=ledger_id, contact_id=contact_id, version=version
     )
+
+
+async def export_book(session: AsyncSession, *, ledger_id: int, kind: str) -> bytes:
+    """Return all contacts' addresses as CSV in the form `kind`; raises Invalid for another."""
+    known = await books.list_known(session, ledger_id=ledger_id)
+    rows = [(address, name, network) for _, name, network, address in known if address and network]
+    return b"".join(write_book(kind, rows))

@@ -3,6 +3,7 @@
 from quart import Blueprint, request, url_for
 from quart.typing import ResponseReturnValue
 
+from freshledger import named
 from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
 from freshledger.labels import commands, repository
 from freshledger.models import COLORS
@@ -39,7 +40,7 @@ async def create_label(ledger_id: int) -> ResponseReturnValue:
         )
     except SHOWN as error:
         return await _list(ledger_id, error), STATUSES[type(error)]
-    notice = f"Label “{form_text(form, 'name').strip()}” made."
+    notice = f"Label “{named.clean_name(form_text(form, 'name'))}” made."
     return see_other(url_for(".list_labels", ledger_id=ledger_id), notice=notice)
 
 

@@ -108,9 +108,7 @@ async def move_links(session: AsyncSession, *, ledger_id: int, gone: int, kept: 
     out, where its link would fail.
     """
     wearers: AnySelect = (
-        select(
-            Transaction.ledger_id, Transaction.id, literal(kept), Transaction.occurred_at
-        )
+        select(Transaction.ledger_id, Transaction.id, literal(kept), Transaction.occurred_at)
         .join(
             TransactionLabel,
             (TransactionLabel.ledger_id == Transaction.ledger_id)
