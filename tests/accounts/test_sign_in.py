@@ -4,6 +4,7 @@ import asyncio
 from http.cookies import SimpleCookie
 
 import pytest
+from argon2 import PasswordHasher
 
 from freshledger.accounts import passwords
 from freshledger.accounts.attempts import PER_ADDRESS, PER_EMAIL

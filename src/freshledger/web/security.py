@@ -48,7 +48,7 @@ async def check_csrf_token(session_token: str) -> None:
     if request.method in READING:
         return
     given = request.headers.get("X-CSRF-Token") or (await request.form).get("csrf_token", "")
-    if not hmac.compare_digest(given, csrf_token(session_token)):
+    if not hmac.compare_digest(given.encode(), csrf_token(session_token).encode()):
         raise Forbidden("this form is out of date; reload the page and send it again")
 
 
