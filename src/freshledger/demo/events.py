@@ -55,8 +55,10 @@ class Life:
             (self.friends, 12), (self.donation, 60), (self.swap, 4), (self.staking_reward, 4),
             (self.bridge, 45), (self.collectible, 25), (self.spam_token, 9), (self.poisoning, 14),
             (self.failed_call, 40), (self.top_up, 20), (self.tax, 365), (self.self_transfer, 25),
-            (self.interest, 10),
+            (self.interest, 10), (self.euro_deposit, 30), (self.ether_plan, 10),
+            (self.to_defi, 30), (self.books, 40), (self.split_bill, 18),
         )  # fmt: skip
+        yield from self.openings(self.until - timedelta(days=365 * YEARS))
         for make, days in rhythms:
             at = self.until - timedelta(days=365 * YEARS)
             while (at := at + timedelta(days=days * self.random.uniform(0.7, 1.3))) < self.until:
@@ -82,6 +84,29 @@ class Life:
         """Draw the fee of a call, to the last wei."""
         high = "0.004" if asset == "ETH" else "0.09"
         return Leg(wallet, "fee", asset, -self.some("0.0001", high, 18))
+
+    def openings(self, at: datetime) -> Iterator[Event]:
+        """Bring in what was there before the first year."""
+        held = (
+            ("Cold storage", "bitcoin", "BTC", "1.5"), ("Everyday bitcoin", "bitcoin", "BTC", "0.02"),
+            ("Main", "ethereum", "ETH", "62"), ("DeFi", "ethereum", "ETH", "75.5"),
+            ("Validator", "ethereum", "ETH", "64"), ("Main", "polygon", "POL", "400"),
+            ("Collectibles", "polygon", "POL", "2900"), ("Main", "polygon", "USDC", "5000"),
+        )  # fmt: skip
+        for hours, (wallet, chain, asset, amount) in enumerate(held):
+            contract = STABLE if asset == "USDC" else None
+            leg = Leg(wallet, "receive", asset, Decimal(amount), contract=contract)
+            yield self.on_chain(at + timedelta(hours=hours), chain, leg, note="Opening balance")
+        for exchange in ("Kraken", "Coinbase"):
+            yield Event(at, None, None, (Leg(exchange, "receive", "EUR", Decimal(900)),))
+
+    def euro_deposit(self, at: datetime) -> Event:
+        """Deposit the month's savings."""
+        legs = (
+            Leg("Kraken", "receive", "EUR", self.some("590", "680", 2)),
+            Leg("Coinbase", "receive", "EUR", self.some("280", "320", 2)),
+        )
+        return Event(at, None, None, legs, ("savings plan",))
 
     def salary(self, at: datetime) -> Event:
         """Receive the month's pay."""
@@ -113,9 +138,27 @@ class Life:
         )
         return Event(at, None, None, legs, ("savings plan",))
 
+    def ether_plan(self, at: datetime) -> Event:
+        """Buy ether on the other exchange."""
+        legs = (
+            Leg("Coinbase", "trade", "EUR", -self.some("60", "120", 2)),
+            Leg("Coinbase", "trade", "ETH", self.some("0.03", "0.06", 12)),
+            Leg("Coinbase", "fee", "EUR", -self.some("0.4", "1.1", 2)),
+        )
+        return Event(at, None, None, legs, ("savings plan",))
+
+    def to_defi(self, at: datetime) -> Event:
+        """Move ether from the exchange to where it is used."""
+        amount = self.some("0.08", "0.11", 12)
+        legs = (
+            Leg("Coinbase", "transfer", "ETH", -amount),
+            Leg("DeFi", "transfer", "ETH", amount, self.to("Coinbase deposit", "evm")),
+        )
+        return self.on_chain(at, "ethereum", *legs)
+
     def to_cold_storage(self, at: datetime) -> Event:
         """Move bitcoin from the exchange to the safe."""
-        amount, fee = self.some("0.008", "0.02", 8), self.some("0.00002", "0.0001", 8)
+        amount, fee = self.some("0.008", "0.014", 8), self.some("0.00002", "0.0001", 8)
         legs = (
             Leg("Kraken", "transfer", "BTC", -amount),
             Leg("Kraken", "fee", "BTC", -fee),
@@ -135,6 +178,18 @@ class Life:
     def coffee(self, at: datetime) -> Event:
         """Pay the café."""
         return self.pay_bitcoin(at, "Café Lumen", "0.0004", "eating out")
+
+    def books(self, at: datetime) -> Event:
+        """Buy books."""
+        return self.pay_bitcoin(at, "Bookshop Pagina", "0.0009", "")
+
+    def split_bill(self, at: datetime) -> Event:
+        """Share a bill in dollars, this way or that."""
+        amount = self.some("8", "70", 2)
+        paid = self.random.random() < 0.5  # noqa: PLR2004 - every other time
+        kind, signed = ("send", -amount) if paid else ("receive", amount)
+        leg = Leg("Main", kind, "USDC", signed, self.to("Aylin", "evm"), STABLE)
+        return self.on_chain(at, "polygon", leg, *([self.gas("Main", "POL")] if paid else []))
 
     def groceries(self, at: datetime) -> Event:
         """Pay for food."""
@@ -171,7 +226,7 @@ class Life:
             self.some("1000000", "90000000", 18) if symbol == "PEPE" else self.some("100", "900", 6)
         )
         legs = (
-            Leg("DeFi", "trade", "ETH", -self.some("0.05", "0.4", 18), router),
+            Leg("DeFi", "trade", "ETH", -self.some("0.05", "0.3", 18), router),
             Leg("DeFi", "trade", symbol, bought, router, contract),
             self.gas("DeFi"),
         )
@@ -192,12 +247,16 @@ class Life:
     def bridge(self, at: datetime) -> Event:
         """Bridge dollars to the cheaper chain."""
         bridge = self.to("Polygon bridge", "evm")
-        leg = Leg("Main", "transfer", "USDC", -self.some("500", "3000", 6), bridge, STABLE)
-        return self.on_chain(at, "ethereum", leg, self.gas("Main"))
+        amount = self.some("500", "3000", 6)
+        legs = (
+            Leg("Main", "transfer", "USDC", -amount, bridge, STABLE),
+            Leg("DeFi", "transfer", "USDC", amount, bridge, STABLE),
+        )
+        return self.on_chain(at, "ethereum", *legs, self.gas("Main"))
 
     def self_transfer(self, at: datetime) -> Event:
         """Move ether between own wallets."""
-        amount = self.some("0.1", "1.2", 18)
+        amount = self.some("0.1", "0.9", 18)
         legs = (
             Leg("Main", "transfer", "ETH", -amount),
             Leg("DeFi", "transfer", "ETH", amount),
