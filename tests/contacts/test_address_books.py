@@ -159,7 +159,7 @@ async def test_what_a_person_must_decide_is_a_problem(write, ledger):
 
 async def test_all_or_nothing_unless_problems_are_left_out(write, ledger):
     book = read_book(lines(f"{A},Ann,", f"{B},,"))
-    with pytest.raises(Invalid, match="line 3.*nothing imported"):
+    with pytest.raises(Invalid, match=r"line 3.*nothing imported"):
         await importing.import_book(write, **ledger, book=book)
     assert await names(write, ledger) == {}
     await importing.import_book(write, **ledger, book=book, without_problems=True)
