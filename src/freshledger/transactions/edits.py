@@ -173,7 +173,9 @@ async def _correct(
     there = _form_values(row)
     yours = {name: form_text(form, name).replace("\r\n", "\n") for name in names}
     changed = {name: text for name, text in yours.items() if not _is_same(text, there[name])}
-    if form_version(form) not in {None, row.version} and changed:
+    if not changed:
+        return see_other(to)
+    if form_version(form) not in {None, row.version}:
         return await _lost(row, yours, there, form), 412
     fields: dict[str, Any] = {name: text for name, text in changed.items() if name != "contact"}
     if "contact" in changed:
@@ -187,7 +189,7 @@ async def _correct(
     except PreconditionFailed:
         row = await repository.get_transaction(session, **key)
         return await _lost(row, yours, _form_values(row), form), 412
-    return see_other(to, notice="Saved." if changed else None)
+    return see_other(to, notice="Saved.")
 
 
 def _is_same(text: str, there: str) -> bool:
