@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
-from ledger import Ledger, changes_of, look, made, make_ledger, version_of
 
 from freshledger.database import create_engine
+from ledger import Ledger, changes_of, link, look, made, make_ledger, version_of
 
 
 @pytest.fixture
@@ -97,15 +97,6 @@ async def test_writable_ctes(db, ledger: Ledger):
         ("transactions", "U", 20),
         ("wallets", "I", 1),
     ]
-
-
-async def link(db, ledger: Ledger) -> None:
-    await db.execute(
-        "INSERT INTO transaction_labels (ledger_id, transaction_id, label_id, occurred_at)"
-        " SELECT ledger_id, id, $2, occurred_at FROM transactions WHERE ledger_id = $1",
-        ledger.id,
-        ledger.labels[0],
-    )
 
 
 async def test_cascades(db, ledger: Ledger):

@@ -54,19 +54,6 @@ COUNT = text("SELECT count(*) FROM probes WHERE tag = :tag")
 ADD = text("UPDATE probes SET n = n + 1 WHERE tag = :tag AND part = :part")
 READ = text("SELECT n FROM probes WHERE tag = :tag AND part = 1")
 
-SCOPE = {
-    "type": "http", "asgi": {}, "http_version": "1.1", "scheme": "http", "root_path": "",
-    "query_string": b"", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1),
-    "server": None, "extensions": {}, "state": {},
-}  # fmt: skip
-
-
-def scope(method: str, path: str, **headers: str) -> dict:
-    pairs = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
-    named = {"method": method, "path": path, "raw_path": path.encode()}
-    return SCOPE | named | {"headers": [*SCOPE["headers"], *pairs]}
-
-
 Hook = tuple[type[FreshQuart], Callable[[FreshQuart], None]]
 SOUND: Hook = (FreshQuart, install)
 

@@ -9,7 +9,7 @@ import asyncio
 import asyncpg
 import pytest
 from faults import FAULTS
-from probe import SOUND, Site, new_tag, scope, serving
+from probe import SOUND, Site, new_tag, serving
 from quart import after_this_request, stream_with_context
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -18,6 +18,7 @@ from freshledger.app import Freshledger
 from freshledger.errors import AppError
 from freshledger.web import session
 from freshledger.web.session import current_session
+from scopes import scope
 
 
 async def own_session(site: Site) -> None:
@@ -275,14 +276,9 @@ class HalfBody:
         self.messages.put_nowait(self.part(b"note=", more=True))
         self.sent: list[dict] = []
         self.taken = asyncio.Event()
-        kind = "application/x-www-form-urlencoded"
-        self.call = asyncio.create_task(
-            site.app(
-                scope("POST", f"/api/{path}", content_type=kind, content_length="10"),
-                self.receive,
-                self.send,
-            )
-        )
+        headers = {"content-type": "application/x-www-form-urlencoded", "content-length": "10"}
+        asked = scope("POST", f"/api/{path}", headers)
+        self.call = asyncio.create_task(site.app(asked, self.receive, self.send))
 
     @staticmethod
     def part(body: bytes, *, more: bool) -> dict:

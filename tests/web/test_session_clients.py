@@ -10,8 +10,10 @@ import pytest
 from faults import FAULTS
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from probe import SOUND, Site, new_tag, scope, serving
+from probe import SOUND, Site, new_tag, serving
 from stepping import Steps, counting
+
+from scopes import scope
 
 LIMITS = {"pool_size": 5, "pool_timeout": 1.0}
 DONE = b"HTTP/1.1 303"

@@ -63,6 +63,16 @@ async def make_ledger(
     return Ledger(ledger, user, **dict(made))
 
 
+async def link(connection: Connection, ledger: Ledger) -> None:
+    """Give all transactions the first label."""
+    await connection.execute(
+        "INSERT INTO transaction_labels (ledger_id, transaction_id, label_id, occurred_at)"
+        " SELECT ledger_id, id, $2, occurred_at FROM transactions WHERE ledger_id = $1",
+        ledger.id,
+        ledger.labels[0],
+    )
+
+
 async def version_of(connection: Connection, ledger: int) -> int | None:
     return await connection.fetchval("SELECT version FROM heads WHERE ledger_id = $1", ledger)
 

@@ -1,0 +1,93 @@
+"""Reading changes nothing: a thousand GETs over all routes of the application move no version."""
+
+import asyncio
+from itertools import cycle, islice
+
+import asyncpg
+import pytest
+from walk import Reader, paths
+
+from freshledger.app import Freshledger, create_app
+from freshledger.settings import Settings
+from freshledger.web.context import hash_secret
+from ledger import Ledger, make_ledger
+
+GETS = 1000
+STATE = "SELECT ledger_id, version, tx FROM heads ORDER BY ledger_id"
+TOKEN = "INSERT INTO tokens (ledger_id, user_id, scope, token_hash) VALUES ($1, $2, 'read', $3)"
+
+
+@pytest.fixture
+async def site(own_database: str, tmp_path):
+    app = create_app(Settings(data_dir=tmp_path, database_url=own_database))
+    async with app.test_app():
+        yield app
+
+
+@pytest.fixture
+async def db(own_database: str):
+    connection = await asyncpg.connect(own_database)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def ledger(db) -> Ledger:
+    return await make_ledger(db, rows=60)
+
+
+async def new_readers(app: Freshledger, db: asyncpg.Connection, ledger: Ledger) -> list[Reader]:
+    """A browser that is signed in, a program with a token, and a stranger."""
+    await db.execute(
+        "INSERT INTO sessions (user_id, token_hash, expires_at)"
+        " VALUES ($1, $2, now() + interval '1 day')",
+        ledger.user,
+        hash_secret("browser"),
+    )
+    await db.execute("UPDATE users SET is_admin = true WHERE id = $1", ledger.user)
+    secret = f"fl_{ledger.id}_program"
+    await db.execute(TOKEN, ledger.id, ledger.user, hash_secret(secret))
+    browser = {"cookie": "freshledger=browser"}
+    return [
+        Reader(app, browser),
+        Reader(app, {"authorization": f"Bearer {secret}"}),
+        Reader(app, {}),
+    ]
+
+
+async def test_gets_move_no_version(site: Freshledger, db, ledger: Ledger):
+    readers = await new_readers(site, db, ledger)
+    before = await db.fetch(STATE)
+    asked = [(reader, path) for path in paths(site, ledger) for reader in readers]
+    waiting = iter(list(islice(cycle(asked), max(GETS, len(asked)))))
+
+    async def some() -> None:
+        for reader, path in waiting:
+            await reader.get(path)
+
+    await asyncio.gather(*(some() for _ in range(4)))
+    assert await db.fetch(STATE) == before
+    statuses = {status for reader in readers for status in reader.statuses.values()}
+    assert 200 in statuses
+    failed = {path: status for reader in readers for path, status in reader.statuses.items()
+              if status >= 500}  # fmt: skip
+    assert not failed
+    assert sum(reader.asked for reader in readers) >= GETS
+    assert site.database.checked_out == 0
+
+
+async def test_a_get_that_writes_is_caught(site: Freshledger, db, ledger: Ledger):
+    """The walk sees a version move, where a route writes past the request's session."""
+    before = await db.fetch(STATE)
+
+    async def planted(ledger_id: int):
+        async with site.database.write.begin() as session:
+            touch = f"UPDATE wallets SET note = 'seen' WHERE ledger_id = {ledger_id}"
+            await (await session.connection()).exec_driver_sql(touch)
+        return "done"
+
+    site.add_url_rule("/ledgers/<int:ledger_id>/planted", "planted", planted)
+    browser, *_ = await new_readers(site, db, ledger)
+    for path in paths(site, ledger):
+        await browser.get(path)
+    assert await db.fetch(STATE) != before
