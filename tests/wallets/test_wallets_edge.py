@@ -52,7 +52,7 @@ async def test_the_way_of_a_wallet(books, post, text, psql):
     assert f"/transactions?wallet={wallet}" in body
     edited = await post(page, name="Colder", note="a\nb", version="1")
     assert edited.status_code == 303
-    assert (await post(f"{page}/addresses", chain="", address="me")).status_code == 303
+    assert (await post(f"{page}/addresses", chain="none", address="me")).status_code == 303
     assert "No chain" in await text(page)
     refused = await post(f"{page}/delete", version="2", transactions="")
     assert refused.status_code == 412
@@ -72,6 +72,8 @@ async def test_what_is_wrong_stands_beside_what_was_entered(books, post, text):
     assert '<option value="ethereum" selected>' in body
     assert "Hot" not in await text(root)  # all or nothing
     assert (await post(root, name="cold")).status_code == 409
+    open_chain = await post(root, name="Hot", chain="", address=EVM)
+    assert "choose the chain of the address" in await open_chain.get_data(as_text=True)
     assert (await post(root, name="x" * 101)).status_code == 422
     assert (await post(f"{root}/1", name="x", note="", version="")).status_code == 404
 

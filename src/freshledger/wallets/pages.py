@@ -16,6 +16,8 @@ blueprint = Blueprint("wallets", __name__)
 ROOT = "/ledgers/<int:ledger_id>/wallets"
 ONE = f"{ROOT}/<int:wallet_id>"
 
+NO_CHAIN = "none"
+
 SHOWN = (Invalid, Conflict, PreconditionFailed)
 """What is said on the page, beside what was entered."""
 
@@ -39,7 +41,7 @@ async def create_wallet(ledger_id: int) -> ResponseReturnValue:
                 session,
                 ledger_id=ledger_id,
                 wallet_id=wallet_id,
-                chain=form_text(form, "chain") or None,
+                chain=_chain(form_text(form, "chain")),
                 address=form_text(form, "address"),
             )
     except SHOWN as error:
@@ -80,7 +82,7 @@ async def add_address(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
             current_session(),
             ledger_id=ledger_id,
             wallet_id=wallet_id,
-            chain=form_text(form, "chain") or None,
+            chain=_chain(form_text(form, "chain")),
             address=form_text(form, "address"),
         )
     except SHOWN as error:
@@ -114,6 +116,13 @@ async def delete_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
         return await _show(ledger_id, wallet_id, error), STATUSES[type(error)]
     notice = f"Wallet “{wallet.name}” deleted."
     return see_other(url_for(".list_wallets", ledger_id=ledger_id), notice=notice)
+
+
+def _chain(chosen: str) -> str | None:
+    """Return the chain that was chosen, None for "none"; raises Invalid where nothing was."""
+    if not chosen:
+        raise Invalid("chain: choose the chain of the address, or no chain", field="chain")
+    return None if chosen == NO_CHAIN else chosen
 
 
 def _to(ledger_id: int, wallet_id: int, notice: str) -> ResponseReturnValue:
