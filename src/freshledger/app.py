@@ -12,6 +12,8 @@ from freshledger.accounts import people
 from freshledger.chains import CHAINS, NETWORKS, display_address
 from freshledger.contacts import api as contacts_api
 from freshledger.contacts import book_pages as contacts_pages
+from freshledger.imports import pages as imports_pages
+from freshledger.imports.runner import Tasks, running_tasks
 from freshledger.labels import api as labels_api
 from freshledger.labels import pages as labels_pages
 from freshledger.ledgers import api as ledgers_api
@@ -41,6 +43,7 @@ class Freshledger(session.FreshQuart):
 
     request_class = context.ViewerRequest
     settings: Settings
+    tasks: Tasks
 
 
 def create_app(settings: Settings) -> Freshledger:
@@ -60,7 +63,10 @@ def create_app(settings: Settings) -> Freshledger:
 
     @app.while_serving
     async def database() -> AsyncGenerator[None, None]:
-        async with open_database(settings) as app.database:
+        async with (
+            open_database(settings) as app.database,
+            running_tasks(app.database, settings) as app.tasks,
+        ):
             yield
 
     return app
@@ -136,6 +142,7 @@ def _register_features(app: Freshledger) -> None:
         labels_api.blueprint,
         transactions_pages.blueprint,
         transactions_api.blueprint,
+        imports_pages.blueprint,
     )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

@@ -1,0 +1,90 @@
+"""The pages of imports, from the file to the result and back."""
+
+from io import BytesIO
+from typing import Any
+
+from quart.datastructures import FileStorage
+
+from freshledger.imports.formats.own import csv_header, csv_line
+
+
+def upload(*texts: str, name: str = "export.csv") -> Any:
+    return {"files": FileStorage(BytesIO(texts[0].encode()), filename=name)}
+
+
+async def text_of(response: Any) -> str:
+    return await response.get_data(as_text=True)
+
+
+async def begin(client: Any, books: Any, text: str, **form: str) -> Any:
+    form = {"wallet": "Main", "csrf_token": books.csrf_token} | form
+    return await client.post(f"{books.path}/imports", form=form, files=upload(text))
+
+
+async def post(client: Any, books: Any, url: str, **form: str) -> Any:
+    return await client.post(url, form={"csrf_token": books.csrf_token} | form)
+
+
+async def test_from_the_file_to_the_result_and_back(
+    client: Any, books: Any, movement: Any, psql: Any
+) -> None:
+    assert "Nothing was imported yet" in await text_of(await client.get(f"{books.path}/imports"))
+    assert (await client.get(f"{books.path}/imports/new")).status_code == 200
+    rows = [movement("a", note="<script>"), movement("b", "2", status="pending", labels=("x",))]
+    text = csv_header() + "".join(map(csv_line, rows)) + "\r\nbroken,line\r\n"
+    response = await begin(client, books, text)
+    assert response.status_code == 303
+    url = response.location
+    page = await text_of(await client.get(url))
+    assert "Import what can be read, leave 1 rows out" in page
+    assert "&lt;script&gt;" in page
+    response = await post(client, books, f"{url}/commit")
+    assert (response.status_code, response.location) == (303, url)
+    page = await text_of(await client.get(url))
+    assert "Take this import back" in page
+    assert (
+        await psql.fetchval(
+            "SELECT count(*) FROM transactions WHERE ledger_id = $1", books.ledger_id
+        )
+        == 2
+    )
+    assert "export.csv" in await text_of(await client.get(f"{books.path}/imports"))
+    assert (await post(client, books, f"{url}/take-back")).status_code == 303
+    assert "was taken back" in await text_of(await client.get(url))
+    assert (
+        await psql.fetchval(
+            "SELECT count(*) FROM transactions WHERE ledger_id = $1", books.ledger_id
+        )
+        == 0
+    )
+
+
+async def test_what_the_file_does_not_say_is_asked(client: Any, books: Any, app: Any) -> None:
+    text = "transaction_hash,label,confirmations,value,timestamp\r\n"
+    response = await begin(client, books, text)
+    url = response.location
+    page = await text_of(await client.get(url))
+    assert "Time zone of the times" in page
+    assert "Import</" not in page.replace("Import into", "")
+    answered = await post(client, books, f"{url}/answers", timezone="Europe/Berlin")
+    assert answered.status_code == 303
+    assert "Already there" in await text_of(await client.get(url))
+    assert (await post(client, books, f"{url}/discard")).status_code == 303
+    assert (await client.get(url)).status_code == 404
+    assert list((app.settings.data_dir / "uploads").iterdir()) == []
+
+
+async def test_wrong_files_get_a_sentence(client: Any, books: Any) -> None:
+    response = await begin(client, books, "nothing,that,we,know\n1,2,3,4\n")
+    page = await text_of(await client.get(response.location))
+    assert "none of the known formats" in page
+    response = await client.post(
+        f"{books.path}/imports", form={"wallet": "Main", "csrf_token": books.csrf_token}
+    )
+    assert response.status_code == 422
+    assert "choose at least one file" in await text_of(response)
+    response = await begin(client, books, csv_header(), wallet="  ")
+    assert response.status_code == 422
+    response = await begin(client, books, csv_header(), timezone="Mars/Olympus")
+    assert response.status_code == 422
+    assert "time zone" in await text_of(response)
