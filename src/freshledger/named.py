@@ -24,6 +24,9 @@ MAX_ID = 2**63 - 1
 Named = type[Wallet] | type[Contact] | type[Label]
 
 
+_TAKE_TIME = select(func.set_config("statement_timeout", "0", True))  # noqa: FBT003 - set_config's is_local
+
+
 def clean_name(text: str, *, field: str = "name") -> str:
     """Return a name on one line; raises Invalid if nothing is left, or over 100 characters."""
     name = " ".join(unicodedata.normalize("NFC", clean_text(text)).split())
@@ -91,7 +94,11 @@ async def update_named(
 async def delete_named(
     session: AsyncSession, model: Named, *, ledger_id: int, row_id: int, version: int | None
 ) -> None:
-    """Delete a row with all that hangs on it; raises NotFound or PreconditionFailed."""
+    """Delete a row with all that hangs on it; raises NotFound or PreconditionFailed.
+
+    What hangs on a large wallet takes minutes to delete, longer than statement_timeout.
+    """
+    await session.execute(_TAKE_TIME)
     statement = delete(model).where(*_key(model, ledger_id, row_id))
     if version is not None:
         statement = statement.where(model.version == version)
@@ -125,6 +132,7 @@ async def lock_pair(
     """
     if gone == kept:
         raise Invalid(f"into: choose another {_noun(model)} than this one", field="into")
+    await session.execute(_TAKE_TIME)
     for row_id in sorted((gone, kept)):
         statement = select(model.id).where(*_key(model, ledger_id, row_id))
         statement = statement.with_for_update(key_share=row_id == kept)

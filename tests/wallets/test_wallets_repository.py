@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from freshledger.wallets import commands, repository
@@ -147,7 +148,9 @@ async def test_deleting_takes_the_transactions_along(write, ledger, cold, move, 
     with pytest.raises(PreconditionFailed, match="has 1, not 0"):
         await commands.delete_wallet(write, **key, transactions=0)
     await commands.delete_wallet(write, **key, transactions=1)
+    assert await write.scalar(text("SHOW statement_timeout")) == "0"
     await write.commit()
+    assert await write.scalar(text("SHOW statement_timeout")) == "30s"
     left = await psql.fetchval(
         "SELECT count(*) FROM transactions WHERE ledger_id = $1", books.ledger_id
     )
