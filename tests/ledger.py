@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from freshledger.models.stamping import STAMPED
+from freshledger.web.context import hash_secret
 
 Connection = asyncpg.Connection
 
@@ -61,6 +62,26 @@ async def make_ledger(
         await connection.execute("INSERT INTO members VALUES ($1, $2, 'owner')", ledger, user)
         made = await connection.fetchrow(FILL, ledger, rows, labels, contacts)
     return Ledger(ledger, user, **dict(made))
+
+
+async def let_in(connection: Connection, ledger: Ledger, *, scope: str) -> tuple[dict, dict]:
+    """Sign the owner in; return the headers of their browser, and of a program with a token."""
+    secrets = uuid4().hex, f"fl_{ledger.id}_{uuid4().hex}"
+    session, token = (hash_secret(secret) for secret in secrets)
+    await connection.execute(
+        "INSERT INTO sessions (user_id, token_hash, expires_at)"
+        " VALUES ($1, $2, now() + interval '1 day')",
+        ledger.user,
+        session,
+    )
+    await connection.execute(
+        "INSERT INTO tokens (ledger_id, user_id, scope, token_hash) VALUES ($1, $2, $3, $4)",
+        ledger.id,
+        ledger.user,
+        scope,
+        token,
+    )
+    return {"cookie": f"freshledger={secrets[0]}"}, {"authorization": f"Bearer {secrets[1]}"}
 
 
 async def link(connection: Connection, ledger: Ledger) -> None:

@@ -14,14 +14,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from alembic import command
-from test_reads import new_readers, site, test_gets_move_no_version  # noqa: F401
+from test_reads import site, test_gets_move_no_version  # noqa: F401
 from test_statements import *  # noqa: F403 - all of them, on another server
 from test_versions import Run
 
 from freshledger.app import Freshledger
 from freshledger.embedded.programs import account_for, as_account, give
 from freshledger.schema import alembic_config, upgrade
-from ledger import Ledger, make_ledger
+from ledger import Ledger, let_in, make_ledger
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 pytestmark = pytest.mark.skipif(
@@ -89,10 +89,8 @@ async def test_versions(db, own_database: str):
 
 async def test_a_write_is_on_the_next_page(site: Freshledger, db, ledger: Ledger):  # noqa: F811
     """Whoever wrote it: the application, or somebody in psql."""
-    await new_readers(site, db, ledger)
-    await db.execute("UPDATE tokens SET scope = 'write' WHERE ledger_id = $1", ledger.id)
     client = site.test_client()
-    headers = {"Authorization": f"Bearer fl_{ledger.id}_program"}
+    _, headers = await let_in(db, ledger, scope="write")
     path = f"/api/v1/ledgers/{ledger.id}/labels"
     written = await client.post(path, json={"name": "by the app"}, headers=headers)
     assert written.status_code == 201

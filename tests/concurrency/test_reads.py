@@ -9,12 +9,10 @@ from walk import Reader, paths
 
 from freshledger.app import Freshledger, create_app
 from freshledger.settings import Settings
-from freshledger.web.context import hash_secret
-from ledger import Ledger, make_ledger
+from ledger import Ledger, let_in, make_ledger
 
 GETS = 1000
 STATE = "SELECT ledger_id, version, tx FROM heads ORDER BY ledger_id"
-TOKEN = "INSERT INTO tokens (ledger_id, user_id, scope, token_hash) VALUES ($1, $2, 'read', $3)"
 
 
 @pytest.fixture
@@ -38,21 +36,8 @@ async def ledger(db) -> Ledger:
 
 async def new_readers(app: Freshledger, db: asyncpg.Connection, ledger: Ledger) -> list[Reader]:
     """A browser that is signed in, a program with a token, and a stranger."""
-    await db.execute(
-        "INSERT INTO sessions (user_id, token_hash, expires_at)"
-        " VALUES ($1, $2, now() + interval '1 day')",
-        ledger.user,
-        hash_secret("browser"),
-    )
     await db.execute("UPDATE users SET is_admin = true WHERE id = $1", ledger.user)
-    secret = f"fl_{ledger.id}_program"
-    await db.execute(TOKEN, ledger.id, ledger.user, hash_secret(secret))
-    browser = {"cookie": "freshledger=browser"}
-    return [
-        Reader(app, browser),
-        Reader(app, {"authorization": f"Bearer {secret}"}),
-        Reader(app, {}),
-    ]
+    return [Reader(app, headers) for headers in (*await let_in(db, ledger, scope="read"), {})]
 
 
 async def test_gets_move_no_version(site: Freshledger, db, ledger: Ledger):

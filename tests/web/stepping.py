@@ -1,9 +1,12 @@
-"""Counts the awaits of a request, across all tasks that it makes, and acts at one of them."""
+"""Counts the awaits of a request, across all its tasks, and lets its client leave at one."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from freshledger.web.session import FreshQuart
 
 _current: ContextVar["Steps | None"] = ContextVar("steps", default=None)
 
@@ -16,6 +19,7 @@ class Steps:
         self.act = act
         self.taken = 0
         self.tasks: list[asyncio.Task] = []
+        self.gone = asyncio.Event()
 
     @property
     def reached(self) -> bool:
@@ -83,3 +87,69 @@ class _Counted(Coroutine):
 
     def __await__(self):
         return self
+
+
+@dataclass
+class Went:
+    """What was seen of one request whose client went away at an await."""
+
+    sent: list[dict] = field(default_factory=list)
+    held: int = 0
+    left: list[str] = field(default_factory=list)
+    reached: bool = False
+
+    @property
+    def acknowledged(self) -> bool:
+        return any(200 <= message.get("status", 500) < 400 for message in self.sent)
+
+
+def cancel(times: int) -> Callable[[Steps], None]:
+    """Cancel the request as Quart does when its client leaves, `times` turns in a row."""
+
+    def act(steps: Steps) -> None:
+        again = times
+        handler = steps.task("ASGIHTTPConnection.handle_request")
+
+        def once() -> None:
+            nonlocal again
+            again -= 1
+            handler.cancel()
+            if again:
+                asyncio.get_running_loop().call_soon(once)
+
+        once()
+
+    return act
+
+
+def disconnect(steps: Steps) -> None:
+    """Let the server say that the client has left; Quart takes it from there."""
+    steps.gone.set()
+
+
+async def request_leaving(
+    app: FreshQuart, asked: dict, at: int, act: Callable[[Steps], None], *, body: bytes = b""
+) -> Went:
+    """Send a request whose client leaves at its `at`-th await; return when its call is over."""
+    went, steps = Went(), Steps(at, act)
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict:
+        if messages:
+            return messages.pop()
+        await steps.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None:
+        await asyncio.sleep(0)
+        went.sent.append(message)
+
+    async with asyncio.timeout(5):
+        await asyncio.wait([steps.run(app(asked, receive, send))])
+    pending = [task for task in steps.tasks if not task.done()]
+    went.held = app.database.checked_out
+    went.left = [task.get_name() for task in pending]
+    went.reached = steps.reached
+    if pending:
+        await asyncio.wait(pending, timeout=5)
+    return went

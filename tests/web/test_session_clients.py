@@ -4,86 +4,18 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 from faults import FAULTS
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from probe import SOUND, Site, new_tag, serving
-from stepping import Steps, counting
+from stepping import Steps, cancel, counting, disconnect, request_leaving
 
 from scopes import scope
 
 LIMITS = {"pool_size": 5, "pool_timeout": 1.0}
 DONE = b"HTTP/1.1 303"
-
-
-@dataclass
-class Went:
-    """What was seen of one request whose client went away at an await."""
-
-    tag: str
-    sent: list[dict] = field(default_factory=list)
-    held: int = 0
-    left: list[str] = field(default_factory=list)
-    reached: bool = False
-
-    @property
-    def acknowledged(self) -> bool:
-        return any(message.get("status") == 303 for message in self.sent)
-
-
-def cancel(times: int) -> Callable[[Steps], None]:
-    """Cancel the request as Quart does when its client leaves, `times` turns in a row."""
-
-    def act(steps: Steps) -> None:
-        again = times
-        handler = steps.task("ASGIHTTPConnection.handle_request")
-
-        def once() -> None:
-            nonlocal again
-            again -= 1
-            handler.cancel()
-            if again:
-                asyncio.get_running_loop().call_soon(once)
-
-        once()
-
-    return act
-
-
-def disconnect(steps: Steps) -> None:
-    """Let the server say that the client has left; Quart takes it from there."""
-    steps.gone.set()
-
-
-async def request_leaving(site: Site, tag: str, at: int, act: Callable[[Steps], None]) -> Went:
-    """Send a write whose client leaves at its `at`-th await; return when its call is over."""
-    went = Went(tag)
-    steps = Steps(at, act)
-    steps.gone = asyncio.Event()
-    body = [{"type": "http.request", "body": b"", "more_body": False}]
-
-    async def receive() -> dict:
-        if body:
-            return body.pop()
-        await steps.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict) -> None:
-        await asyncio.sleep(0)
-        went.sent.append(message)
-
-    call = steps.run(site.app(scope("POST", f"/api/pairs/{went.tag}"), receive, send))
-    async with asyncio.timeout(5):
-        await asyncio.wait([call])
-    went.held = site.database.checked_out
-    went.left = [task.get_name() for task in steps.tasks if not task.done()]
-    went.reached = steps.reached
-    if pending := [task for task in steps.tasks if not task.done()]:
-        await asyncio.wait(pending, timeout=5)
-    return went
 
 
 async def sweep(
@@ -103,11 +35,11 @@ async def sweep(
                 await site.database.dispose()
             await site.reset_tries()
             tag = f"commit:40001:1:{new_tag()}" if retried else new_tag()
-            went = await request_leaving(site, tag, at, act)
+            went = await request_leaving(site.app, scope("POST", f"/api/pairs/{tag}"), at, act)
             where = f"at await {at}"
             assert went.held == 0, f"{where}: a connection is still checked out"
             assert went.left == [], f"{where}: the request is over, its work is not"
-            parts = await site.parts(went.tag)
+            parts = await site.parts(tag)
             assert parts in {0, 2}, f"{where}: half a write"
             assert parts or not went.acknowledged, f"{where}: acknowledged and not there"
             assert await site.idle_in_transaction() == 0, f"{where}: left in a transaction"

@@ -33,6 +33,11 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 TRIES = 3
 """How often a unit of work that meets a deadlock or serialization failure is run in all."""
 
+MAX_IN_MEMORY = 16 * 1024**2
+"""Bytes of a body that is no upload."""
+
+UPLOAD_SECONDS = 3600
+
 T = TypeVar("T")
 
 
@@ -78,10 +83,22 @@ class _CompleteBody(Body):
 
 
 class FreshRequest(Request):
-    """A request that carries its unit of work."""
+    """A request that carries its unit of work.
+
+    Only uploads may be large and slow, for their files are spooled to disk as they arrive;
+    every other body is kept in memory.
+    """
 
     body_class = _CompleteBody
     unit: UnitOfWork | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Quart's
+        super().__init__(*arguments, **options)
+        if self.mimetype == "multipart/form-data":
+            self.body_timeout = UPLOAD_SECONDS
+        else:
+            limit = min(options.get("max_content_length") or MAX_IN_MEMORY, MAX_IN_MEMORY)
+            self.body = self.body_class(self.content_length, limit)
 
 
 class FreshQuart(Quart):
