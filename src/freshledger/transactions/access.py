@@ -17,14 +17,16 @@ from sqlalchemy import (
     FromClause,
     Numeric,
     and_,
+    any_,
     bindparam,
     func,
+    literal_column,
     select,
     true,
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import array, distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, array, distinct_on
 
 from freshledger.database import AnySelect
 from freshledger.models import Contact, ContactAddress, Label, Transaction, TransactionLabel
@@ -34,16 +36,20 @@ from freshledger.transactions.conditions import (
     Condition,
     Part,
     Shape,
-    begins_with,
+    begins_between,
     conditions,
     named,
     note_words,
+    prefixes,
     url_name,
     words,
 )
 
 _ROWS = Transaction.__table__
 _LEADING_COLUMNS = {**COLUMNS, "label": "label_id"}
+WINDOW = 2000
+"""How many rows a search for words walks before it asks the index of words."""
+
 _LEADS = (
     ("txid",),
     ("q",),
@@ -127,6 +133,11 @@ def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     return _by_values(lead, shape, order, limit)
 
 
+def any_of(ids: ColumnElement[int]) -> Any:  # noqa: ANN401 - only for the right side of ==
+    """Compare with ids as one array: an index then reads neighbours together."""
+    return any_(func.array(select(ids).scalar_subquery(), type_=ARRAY(BigInteger)))
+
+
 def _leads(names: Sequence[str], shape: Shape) -> bool:
     """Tell whether all of the names are wanted, each by values of one kind alone."""
     wanted = [part for part in shape if not part.negated]
@@ -143,7 +154,9 @@ def _by_values(
     names: Sequence[str], shape: Shape, order: Order, limit: ColumnElement[int]
 ) -> AnySelect:
     leading, rest = _split(names, shape)
-    rows, each = _ROWS.alias("t"), _each(leading)
+    # Also a single value leads as a table of one: the plan must not depend on how common it is,
+    # for where it is not may be exactly where the page is.
+    rows, each = _ROWS.alias("t"), {part: _table_of(part) for part in leading}
     found = _first(rows, rest, order, limit, *_equalities(leading, each, rows))
     return _merged(order, limit, _per_value(each.values(), found)) if each else found
 
@@ -174,16 +187,14 @@ def _by_label(
     if each:
         keys = _merged(order, limit, _per_value(each.values(), keys))
     first = keys.subquery("first")
-    same = and_(rows.c.ledger_id == first.c.ledger_id, rows.c.id == first.c.transaction_id)
-    return select(rows).join(first, same).order_by(*order.sorting(first))
+    among = rows.c.id == any_of(first.c.transaction_id)
+    return select(rows).where(rows.c.ledger_id == LEDGER, among).order_by(*order.sorting(rows))
 
 
 def _by_text(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     """Merge the first rows by note, by label, by contact and by transaction id."""
     (text,), rest = _split(("q",), shape)
-    rows = _ROWS.alias("t")
     left = _Rest([], rest, order, limit)
-    noted = note_words(rows).bool_op("@@")(words(text))
     labels, contacts = (
         named(text, model.__table__).with_only_columns(model.id.label("value")).subquery(name)
         for model, name in ((Label, "labels"), (Contact, "contacts"))
@@ -191,8 +202,8 @@ def _by_text(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect
     return _merged(
         order,
         limit,
-        _first(rows, rest, order, limit, noted, rows.c.note != ""),
-        _first(rows, rest, order, limit, begins_with(text, rows.c.txid)),
+        *_note_branches(text, left),
+        _txid_branch(text, left),
         _label_branch(labels, left),
         *_contact_branches(contacts, left),
     )
@@ -206,6 +217,46 @@ class _Rest:
     rest: list[Part]
     order: Order
     limit: ColumnElement[int]
+
+
+def _note_branches(text: Part, left: _Rest) -> tuple[AnySelect, AnySelect]:
+    """Look for the words in the next notes, and by the index of words only if that is too few.
+
+    A word that many notes have is soon met; sorting all its rows would take long. Of one that
+    few have the index finds all at once, where to walk would be to walk to the end.
+    """
+    rows, order = _ROWS.alias("t"), left.order
+    next_rows = _first(rows, (), order, literal_column(str(WINDOW))).subquery("next_rows")
+    near = (
+        select(next_rows)
+        .where(note_words(next_rows).bool_op("@@")(words(text)))
+        .where(*conditions(left.rest, next_rows))
+        .order_by(*order.sorting(next_rows))
+        .limit(left.limit)
+        .cte()
+    )
+    too_few = select(func.count() < left.limit).select_from(near).scalar_subquery()
+    noted = note_words(rows).bool_op("@@")(words(text))
+    some = rows.c.note != literal_column("''")
+    return select(near), _sorted(rows, left, too_few, some, noted)
+
+
+def _txid_branch(text: Part, left: _Rest) -> AnySelect:
+    rows, txids = _ROWS.alias("t"), prefixes(text)
+    begins = begins_between(rows.c.txid, txids.c.low, txids.c.high)
+    return _per_value((txids,), _sorted(rows, left, begins))
+
+
+def _sorted(rows: FromClause, left: _Rest, *found: Condition) -> AnySelect:
+    """Select the first rows of what an index of text finds, which is in no order.
+
+    The sum with zero keeps the planner from walking the index of times instead: it cannot know
+    how rare a word is.
+    """
+    all_of_them = _first(rows, left.rest, left.order, left.limit, *found).order_by(None)
+    time = rows.c.occurred_at + literal_column("interval '0'")
+    keys = (time, rows.c.id)
+    return all_of_them.order_by(*(k.desc() if left.order.descending else k.asc() for k in keys))
 
 
 def _contact_branches(contacts: FromClause, left: _Rest) -> tuple[AnySelect, AnySelect]:

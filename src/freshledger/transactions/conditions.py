@@ -51,6 +51,9 @@ COLUMNS = {
 """The names that are equalities on a column of transactions."""
 
 _IDS = frozenset({"wallet", "contact", "label"})
+MIN_TXID = 4
+"""Characters from which on a text is looked for among transaction ids: fewer find too many."""
+
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 
 
@@ -163,7 +166,8 @@ def _values(part: Part, values: list[str], clock: Clock | None) -> dict[str, Any
     if part.name in {"dates", "amounts"}:
         return _range_values(part, values, clock)
     if part.name == "counterparty.prefix":
-        return _prefix_values(part, [value.rstrip("*") for value in values])
+        ranges = _prefix_values(part, [value.rstrip("*") for value in values])
+        return ranges if part.many else {name: sides[0] for name, sides in ranges.items()}
     if part.name == "q":
         return _text_values(part, values)
     typed: list[Any] = [int(v) for v in values] if part.name in _IDS else values
@@ -202,12 +206,12 @@ def _text_values(part: Part, texts: list[str]) -> dict[str, Any]:
     """Return the words for notes, the pattern for names, and the prefixes for txids."""
     quoted = [" & ".join(_quoted(word) for word in text.split()) for text in texts]
     patterns = [f"%{_escaped(text)}%" for text in texts]
-    prefixes = [text.removeprefix("txid:") for text in texts if text.isascii() and " " not in text]
-    prefixes = sorted({*prefixes, *(text.lower() for text in prefixes)})
+    txids = [text for text in texts if text.isascii() and len(text) >= MIN_TXID]
+    txids = sorted({*txids, *(text.lower() for text in txids)})
     return {
         f"{part.parameter}_words": " | ".join(f"({words})" for words in quoted),
         f"{part.parameter}_like": patterns,
-        **_prefix_values(part, prefixes),
+        **_prefix_values(part, txids),
     }
 
 
@@ -268,18 +272,31 @@ def _range_parameters(part: Part, kind: TypeEngine[Any]) -> tuple[Any, Any]:
 
 
 def begins_with(part: Part, column: ColumnElement[Any]) -> Condition:
-    """Compare a column with prefixes, in the order of its bytes, as its index has it."""
-    low, high = (
-        bindparam(f"{part.parameter}_{side}", type_=ARRAY(Text())) for side in ("low", "high")
+    """Compare a column with prefixes."""
+    if not part.many and part.name != "q":
+        low, high = _range_parameters(part, Text())
+        return begins_between(column, low, high)
+    each = prefixes(part)
+    return exists().where(begins_between(column, each.c.low, each.c.high))
+
+
+def begins_between(
+    column: ColumnElement[Any], low: ColumnElement[Any], high: ColumnElement[Any]
+) -> Condition:
+    """Compare a column with a range in the order of bytes, as its index for prefixes has it."""
+    return and_(
+        column.op("~>=~", is_comparison=True)(low), column.op("~<~", is_comparison=True)(high)
     )
-    each = (
+
+
+def prefixes(part: Part) -> FromClause:
+    """Return a table of the half-open ranges (low, high) that texts with the prefixes are in."""
+    names = (f"{part.parameter}_low", f"{part.parameter}_high")
+    low, high = (bindparam(name, type_=ARRAY(Text())) for name in names)
+    return (
         func.unnest(low, high)
         .table_valued("low", "high", name=f"{part.parameter}_each")
         .render_derived()
-    )
-    return exists().where(
-        column.op("~>=~", is_comparison=True)(each.c.low),
-        column.op("~<~", is_comparison=True)(each.c.high),
     )
 
 

@@ -35,7 +35,7 @@ from freshledger.models import (
     Wallet,
 )
 from freshledger.paging import Cursor, Page, decode_cursor, page_of
-from freshledger.transactions.access import Order, top
+from freshledger.transactions.access import Order, any_of, top
 from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, shape_of
 from freshledger.transactions.filters import Paging, TransactionFilter
 from freshledger.transactions.periods import Clock, begin, end
@@ -95,12 +95,13 @@ def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], A
         address.c.network == rows.c.network,
     )
     contact_id = func.coalesce(rows.c.contact_id, address.c.contact_id)
+    tags = _labels(rows)
     columns: list[ColumnElement[Any]] = [
         *(column for column in rows.c if column.name not in {"ledger_id", "created_at"}),
         wallet.c.name.label("wallet"),
         contact.c.id.label("effective_contact_id"),
         contact.c.name.label("contact"),
-        _labels(rows).label("labels"),
+        tags.c.labels,
     ]
 
     def join(source: Any) -> Any:  # noqa: ANN401 - a join of anything
@@ -110,6 +111,7 @@ def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], A
             )
             .outerjoin(address, at_address)
             .outerjoin(contact, and_(contact.c.ledger_id == LEDGER, contact.c.id == contact_id))
+            .outerjoin(tags, tags.c.transaction_id == rows.c.id)
         )
 
     return columns, join
@@ -138,24 +140,25 @@ _SAME = [
 ]
 
 
-def _labels(rows: FromClause) -> ColumnElement[Any]:
+def _labels(rows: FromClause) -> FromClause:
+    """Return the labels of `rows` as JSON by `transaction_id`, in the order of their names."""
     link, label = TransactionLabel.__table__.alias("tag"), Label.__table__.alias("tag_name")
     tag = func.jsonb_build_object("id", label.c.id, "name", label.c.name, "color", label.c.color)
     same = and_(label.c.ledger_id == link.c.ledger_id, label.c.id == link.c.label_id)
     names = aggregate_order_by(tag, func.lower(label.c.name), label.c.id)
     return (
-        select(func.jsonb_agg(names))
+        select(link.c.transaction_id, func.jsonb_agg(names).label("labels"))
         .select_from(link.join(label, same))
-        .where(link.c.ledger_id == LEDGER, link.c.transaction_id == rows.c.id)
-        .correlate(rows)
-        .scalar_subquery()
+        .where(link.c.ledger_id == LEDGER, link.c.transaction_id == any_of(rows.c.id))
+        .group_by(link.c.transaction_id)
+        .subquery("tags")
     )
 
 
 @lru_cache(maxsize=1024)
 def _page(shape: Shape, order: Order) -> AnySelect:
     """Build the statement of a page; the ledger's own row makes sure there is one."""
-    rows = top(shape, order, _LIMIT).subquery("page")
+    rows = top(shape, order, _LIMIT).cte("page")
     columns, join = shown(rows)
     head = Head.__table__
     behind = exists(top(shape, order.opposite, literal(1))) if order.placed else false()
@@ -181,7 +184,7 @@ def _cursor(paging: Paging, clock: Clock, scope: str) -> Cursor:
 def _key(*, by_amount: bool) -> Callable[[TransactionRow], tuple[str, ...]]:
     def key(row: TransactionRow) -> tuple[str, ...]:
         place = _time_key(row.occurred_at, row.id)
-        return (format_amount(abs(row.amount)), *place) if by_amount else place
+        return (format_amount(row.amount.copy_abs()), *place) if by_amount else place
 
     return key
 

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from sqlalchemy import (
     ColumnElement,
-    FromClause,
     delete,
     func,
     insert,
@@ -42,8 +41,7 @@ async def get_transaction(
     session: AsyncSession, *, ledger_id: int, transaction_id: int
 ) -> TransactionRow:
     """Return one transaction; raises NotFound."""
-    rows = _ROWS.alias("t")
-    found = await _read(session, ledger_id, rows, rows.c.id == transaction_id)
+    found = await _read(session, ledger_id, _ROWS.c.id == transaction_id)
     if not found:
         raise NotFound("there is no such transaction")
     return found[0]
@@ -53,8 +51,7 @@ async def list_group(
     session: AsyncSession, *, ledger_id: int, group_key: str
 ) -> list[TransactionRow]:
     """List the movements that belong together, oldest first; none for an unknown key."""
-    rows = _ROWS.alias("t")
-    return await _read(session, ledger_id, rows, rows.c.group_key == group_key)
+    return await _read(session, ledger_id, _ROWS.c.group_key == group_key)
 
 
 async def find_names(
@@ -168,16 +165,9 @@ async def delete_transaction(
 
 
 async def _read(
-    session: AsyncSession,
-    ledger_id: int,
-    rows: FromClause,
-    which: ColumnElement[bool],
+    session: AsyncSession, ledger_id: int, which: ColumnElement[bool]
 ) -> list[TransactionRow]:
+    rows = select(_ROWS).where(_ROWS.c.ledger_id == LEDGER, which).cte("found")
     columns, join = shown(rows)
-    statement = (
-        select(*columns)
-        .select_from(join(rows))
-        .where(rows.c.ledger_id == LEDGER, which)
-        .order_by(rows.c.occurred_at, rows.c.id)
-    )
+    statement = select(*columns).select_from(join(rows)).order_by(rows.c.occurred_at, rows.c.id)
     return [as_row(record) for record in await session.execute(statement, {"ledger": ledger_id})]

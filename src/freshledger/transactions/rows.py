@@ -31,6 +31,7 @@ class TransactionRow(msgspec.Struct, frozen=True):
     txid: str | None
     group_key: str
     identity: str
+    occurrence: int
     occurred_at: datetime
     type: str
     status: str
