@@ -168,3 +168,14 @@ async def desk(
     database = Database(settings, settings.database_url)
     yield Desk(database, settings, books, tmp_path, psql)
     await database.dispose()
+
+
+@pytest.fixture
+async def other_desk(desk: Desk, psql: asyncpg.Connection) -> Desk:
+    """A desk of the same user for another ledger."""
+    ledger = await psql.fetchval("INSERT INTO ledgers (name) VALUES ('Other') RETURNING id")
+    await psql.execute("INSERT INTO members VALUES ($1, $2, 'owner')", ledger, desk.books.user_id)
+    other = Desk(desk.database, desk.settings, desk.books, desk.folder / "other", psql)
+    other.folder.mkdir()
+    other.ledger_id = ledger
+    return other

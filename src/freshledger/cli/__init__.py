@@ -5,6 +5,8 @@ from freshledger.cli.base import LazyGroup, data_dir_option
 COMMANDS = {
     "backup": "freshledger.cli.backup:backup",
     "demo": "freshledger.cli.demo:demo",
+    "export": "freshledger.cli.exports:export",
+    "import": "freshledger.cli.imports:import_",
     "ledger": "freshledger.cli.ledgers:ledger",
     "migration": "freshledger.cli.migration:migration",
     "psql": "freshledger.cli.psql:psql",

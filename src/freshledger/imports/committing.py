@@ -91,7 +91,7 @@ async def delete_staged(session: AsyncSession, key: Key) -> None:
 
 
 async def _count(session: AsyncSession, statement: TextClause, values: dict[str, int]) -> int:
-    return (await session.execute(statement, values)).scalar_one()
+    return int((await session.execute(statement, values)).scalar_one())
 
 
 _STAGED = "s.ledger_id = :ledger_id AND s.import_id = :import_id"

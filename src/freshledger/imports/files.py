@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 from uuid import uuid4
 
 from freshledger.errors import Invalid
@@ -37,7 +37,7 @@ def uploads_folder(settings: Settings) -> Path:
     return settings.data_dir / "uploads"
 
 
-def spool(settings: Settings, uploads: Sequence[tuple[str, BinaryIO]]) -> tuple[str, list[Source]]:
+def spool(settings: Settings, uploads: Sequence[tuple[str, IO[bytes]]]) -> tuple[str, list[Source]]:
     """Keep `uploads` in a folder of their own; returns its name and the files.
 
     Blocking, with flat memory: call it in a thread. Raises Invalid for a file that is larger
@@ -56,7 +56,7 @@ def spool(settings: Settings, uploads: Sequence[tuple[str, BinaryIO]]) -> tuple[
         raise
 
 
-def _spool_one(settings: Settings, path: Path, name: str, stream: BinaryIO) -> Source:
+def _spool_one(settings: Settings, path: Path, name: str, stream: IO[bytes]) -> Source:
     stream.seek(0)
     with path.open("xb") as copy:
         shutil.copyfileobj(stream, copy, _PIECE)

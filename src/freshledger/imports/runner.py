@@ -8,7 +8,7 @@ transaction holds an advisory lock, so that a start after a crash sees that nobo
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnyRow, Database, is_retryable, refusal
 from freshledger.errors import AppError, Conflict
-from freshledger.imports import committing, repository
+from freshledger.imports import committing, preview, repository
+from freshledger.imports.commands import Batch, stage_import
 from freshledger.imports.committing import Key
+from freshledger.imports.exports import recover_exports
 from freshledger.imports.files import drop_other_spools, drop_spool
+from freshledger.imports.preview import Counts
 from freshledger.imports.staging import Report, plan_for_many
 from freshledger.settings import Settings
 
@@ -42,6 +45,39 @@ class Commit:
 
     key: Key
     actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What reading files showed, and whether they are `kept` as a staged import."""
+
+    key: Key
+    counts: Counts
+    problems: list[AnyRow]
+    kept: bool
+
+
+async def stage_if(
+    database: Database,
+    batch: Batch,
+    answers: Mapping[str, str],
+    *,
+    report: Report,
+    wanted: Callable[[int], bool],
+) -> Tried:
+    """Stage files if they are `wanted`, which is asked with the number of problems.
+
+    Else nothing is left of them, not even a wallet.
+    """
+    async with database.write() as session:
+        import_id = await stage_import(session, batch=batch, answers=answers, report=report)
+        key = {"ledger_id": batch.ledger_id, "import_id": import_id}
+        counts = await preview.count_outcomes(session, **key)
+        problems = await preview.list_problems(session, **key)
+        kept = wanted(counts.problems)
+        if kept:
+            await session.commit()
+    return Tried(Key(**key), counts, problems, kept)
 
 
 async def claim_import(database: Database, key: Key) -> None:
@@ -209,6 +245,18 @@ DELETE FROM staged_rows s WHERE NOT EXISTS (
 """)
 
 
+async def forget_import(database: Database, key: Key) -> None:
+    """Delete an import that was interrupted and waits again; in any other state it stays."""
+    async with database.write.begin() as session:
+        found = await repository.get_import(
+            session, ledger_id=key.ledger_id, import_id=key.import_id
+        )
+        if found.status == "staged":
+            await repository.delete_import(
+                session, ledger_id=key.ledger_id, import_id=key.import_id
+            )
+
+
 async def run_uploaded(
     database: Database, settings: Settings, commit: Commit, token: str | None
 ) -> None:
@@ -266,6 +314,7 @@ class Tasks:
 async def running_tasks(database: Database, settings: Settings) -> AsyncIterator[Tasks]:
     """Yield the tasks of a process that serves, after putting right what a crash left."""
     await recover_imports(database)
+    await recover_exports(database, settings)
     async with database.read() as session:
         waiting = set(await session.scalars(_WAITING))
     await asyncio.to_thread(drop_other_spools, settings, waiting)
