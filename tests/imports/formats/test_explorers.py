@@ -11,7 +11,7 @@ CONTRACT = "0x" + "cc" * 20
 NOBODY = "0x" + "00" * 20
 HASH = "0x" + "12" * 32
 OTHER_HASH = "0x" + "34" * 32
-TIME, MOMENT = "1507383978", datetime(2017, 10, 7, 14, 12, 58, tzinfo=UTC)
+TIME, MOMENT = "1507383978", datetime(2017, 10, 7, 13, 46, 18, tzinfo=UTC)
 
 NOW = (
     '"Transaction Hash","Blockno","UnixTimestamp","DateTime (UTC)","From","To","ContractAddress",'
@@ -40,14 +40,14 @@ B_TOKENS = (
     "TxHash,BlockNumber,UnixTimestamp,FromAddress,ToAddress,TokenContractAddress,Type,"
     "TokenDecimals,TokenSymbol,TokensTransferred,TransactionFee,Status,ErrCode\r\n"
 )
-WHEN = "2017-10-07 14:12:58.000000Z"
+WHEN = "2017-10-07 13:46:18.000000Z"
 
 
 def quoted(*cells):
     return ",".join(f'"{cell}"' for cell in cells) + "\n"
 
 
-def normal(sender, to, came, went, fee="0.000441", status="", error="", txid=HASH, created=""):
+def normal(sender, to, came, went, *, fee="0.000441", status="", error="", txid=HASH, created=""):
     return quoted(txid, 1, TIME, "x", sender, to, created, came, went, "9", fee, "9", "311.26",
                   status, error, "Transfer", "my note")  # fmt: skip
 
@@ -207,10 +207,13 @@ def test_a_hostile_token_name_is_harmless(read):
     assert read(TOKENS + token(YOU, ME, "1", symbol=name), address=ME).movements[0].asset == (
         "CDSU visit"
     )
-    assert len(read(TOKENS + token(YOU, ME, "1", symbol="A" * 5000), address=ME).movements[0].asset) == 100
+    assert (
+        len(read(TOKENS + token(YOU, ME, "1", symbol="A" * 5000), address=ME).movements[0].asset)
+        == 100
+    )
 
 
-def blockscout(sender, to, value, kind, fee="441000000000000", status="ok", txid=HASH):
+def blockscout(sender, to, value, kind, *, fee="441000000000000", status="ok", txid=HASH):
     return (f"{txid},4344914,{WHEN},{sender},{to},,{kind},{value},{fee},{status},,1,2,3,\r\n")  # fmt: skip
 
 
@@ -257,7 +260,9 @@ def b_token(kind, decimals, amount, symbol="USDC"):
 
 
 def test_blockscout_tokens_are_scaled_by_their_own_decimals(read):
-    found = read(B_TOKENS + b_token("IN", 6, 3067671000) + b_token("OUT", 0, 2) + b_token("IN", "", 1))
+    found = read(
+        B_TOKENS + b_token("IN", 6, 3067671000) + b_token("OUT", 0, 2) + b_token("IN", "", 1)
+    )
     assert found.slug == "blockscout-tokens"
     assert [(m.type, m.amount) for m in found.movements] == [
         ("receive", Decimal("3067.671")), ("send", Decimal(-2)),

@@ -41,6 +41,8 @@ class Layout:
             key: re.compile(pattern, re.IGNORECASE)
             for key, pattern in {**needed, **(optional or {})}.items()
         }
+        names = "|".join(f"(?:{pattern.pattern})" for pattern in self.patterns.values())
+        self._any = re.compile(names, re.IGNORECASE)
 
     def match(self, cells: Sequence[str], line: int) -> Header | None:
         """Return the header these cells are, or None."""
@@ -59,7 +61,7 @@ class Layout:
 
     def names_column(self, cell: str) -> bool:
         """Say whether the cell is the name of a column."""
-        return any(pattern.fullmatch(cell.strip()) for pattern in self.patterns.values())
+        return self._any.fullmatch(cell.strip()) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,12 @@ def _broken(error: csv.Error, line: int, source: _Source) -> Problem:
 def _row(row: Row, layout: Layout, source: _Source) -> Row | Problem:
     header, cells = row.header, row.cells
     width = len(header.names)
+    if layout.names_column(cells[0]) and (second := layout.match(cells, row.line)):
+        if second.names != header.names:
+            raise Unreadable(
+                row.line, "a second header with other columns: import the two files separately"
+            )
+        return Problem(row.line, "a second header: this line was left out, the rest is read")
     if len(cells) < width:
         missing = header.names[len(cells)]
         if not source.ended:
@@ -181,10 +189,4 @@ def _row(row: Row, layout: Layout, source: _Source) -> Row | Problem:
         return Problem(row.line, f"{missing}: the line ends before this column", missing)
     if any(cell.strip() for cell in cells[width:]):
         return Problem(row.line, f"{len(cells)} cells, but the header names {width} columns")
-    if layout.names_column(cells[0]) and (second := layout.match(cells, row.line)):
-        if second.names != header.names:
-            raise Unreadable(
-                row.line, "a second header with other columns: import the two files separately"
-            )
-        return Problem(row.line, "a second header: this line was left out, the rest is read")
     return row
