@@ -112,7 +112,7 @@ async def test_an_address_book_is_previewed_then_imported(client, csrf, books, p
     assert "line 3" in await refused.get_data(as_text=True)
     done = await post(f"{root}/import", content=data.decode(), do="import", without="1")
     assert done.status_code == 303
-    assert "1 addresses added" in await text(root)
+    assert "1 address added, 0 contacts renamed" in await text(root)
     export = await client.get(f"{root}/export?format=safe")
     assert (await export.get_data()).decode("utf-8-sig").splitlines()[1] == f"{A},Ann,1"
     assert "attachment" in export.headers["Content-Disposition"]

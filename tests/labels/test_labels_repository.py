@@ -1,10 +1,13 @@
 import asyncio
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
+from freshledger import named
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from freshledger.labels import commands, repository
+from freshledger.models import Label
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -177,3 +180,27 @@ async def test_many_importers_make_the_same_labels_at_once(database, books):
     names = [f"label {n}" for n in range(20)]
     made = await asyncio.gather(*(ensure(names[:: (-1) ** n]) for n in range(6)))
     assert all(each == made[0] for each in made)
+
+
+async def test_the_label_that_stays_can_be_put_on_while_others_merge_into_it(
+    database, psql, books, database_url
+):
+    """Else who puts it on and who merges could each wait for the other's row."""
+    gone, kept = await make(database, books, "gone", "kept")
+    transaction = await movement(psql, books)
+    await link(psql, books, transaction, gone)
+    other = await asyncpg.connect(database_url)
+    async with database.write.begin() as session:
+        await named.lock_pair(session, Label, ledger_id=books.ledger_id, gone=gone, kept=kept)
+        async with asyncio.timeout(10):
+            await link(psql, books, transaction, kept)
+        lost = asyncio.create_task(link(other, books, await movement(psql, books, 1), gone))
+        await repository.move_links(session, ledger_id=books.ledger_id, gone=gone, kept=kept)
+        await repository.delete_label(session, ledger_id=books.ledger_id, label_id=gone)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await lost
+    await other.close()
+    links = await psql.fetch(
+        "SELECT label_id FROM transaction_labels WHERE transaction_id = $1", transaction
+    )
+    assert [row["label_id"] for row in links] == [kept]

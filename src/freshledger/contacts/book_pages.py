@@ -40,7 +40,11 @@ async def import_contacts(ledger_id: int) -> ResponseReturnValue:
     except SHOWN as error:
         content = data.decode("utf-8-sig") if book else ""
         return await _page(book, plan, content, error), STATUSES[type(error)]
-    notice = f"{len(done.added):,} addresses added, {len(done.renamed):,} contacts renamed."
+    added, renamed = len(done.added), len(done.renamed)
+    notice = (
+        f"{added:,} {'address' if added == 1 else 'addresses'} added,"
+        f" {renamed:,} {'contact' if renamed == 1 else 'contacts'} renamed."
+    )
     return see_other(url_for(".list_contacts", ledger_id=ledger_id), notice=notice)
 
 
