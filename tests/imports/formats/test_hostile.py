@@ -78,11 +78,9 @@ def test_a_byte_order_mark_and_crlf_change_nothing(slug):
     assert parse(slug, windows) == parse(slug, content)
 
 
-@pytest.mark.parametrize("slug", [slug for slug in GOOD if "csv" in slug or "," in GOOD[slug][:20]])
+@pytest.mark.parametrize("slug", [slug for slug in GOOD if GOOD[slug][0] not in "{["])
 def test_lines_before_the_header(slug):
     head = (b"A report; of, something\n\n" * 9 + GOOD[slug].encode())[:65536]
-    if GOOD[slug].lstrip().startswith(("{", "[")):
-        pytest.skip("JSON has no header")
     assert detect(head).slug == slug
     assert {r.line for r in parse(slug, head)} == {20}
 

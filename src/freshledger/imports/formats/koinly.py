@@ -16,7 +16,7 @@ from freshledger.errors import Invalid
 from freshledger.imports.formats.csv_rows import Layout, Row, has_header, read_records
 from freshledger.imports.formats.records import Format, Movement, Options, Record
 from freshledger.imports.formats.values import (
-    LABEL_LIMIT,
+    NAME_LIMIT,
     NOTE_LIMIT,
     asset_name,
     negative,
@@ -70,7 +70,7 @@ def _movements(row: Row, options: Options) -> Iterator[Movement]:
     txid = row.read("txid", normalize_txid) if row.text("txid") else None
     start = f"koinly:{txid or ''}:{occurred_at:%Y-%m-%dT%H:%M:%S.%f}"
     whole = ":".join(f"{leg.asset}:{format_amount(leg.amount)}" for leg in legs)
-    label = clean_text(row.text("label"), limit=LABEL_LIMIT)
+    label = clean_text(row.text("label"), limit=NAME_LIMIT)
     for leg in legs:
         main = leg is legs[0] or leg.kind != "fee"
         value, currency = _worth(row, leg) if leg.kind != "fee" else (None, None)

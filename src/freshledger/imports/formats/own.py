@@ -171,7 +171,7 @@ def _movement(line: int, texts: Mapping[str, str], labels: tuple[str, ...]) -> M
         fiat_value=fields.optional("fiat_value", parse_amount),
         fiat_currency=fields.optional("fiat_currency", _text(NAME_LIMIT)),
         note=clean_text(texts.get("note", ""), limit=NOTE_LIMIT, lines=True),
-        labels=tuple(clean_text(name, limit=LABEL_LIMIT) for name in labels if name.strip()),
+        labels=tuple(clean_text(name, limit=NAME_LIMIT) for name in labels if name.strip()),
         wallet=fields.optional("wallet", _text(WALLET_LIMIT)),
         contact=fields.optional("contact", _text(LABEL_LIMIT)),
         occurrence=fields.optional("occurrence", _count),

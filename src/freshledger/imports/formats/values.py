@@ -12,7 +12,7 @@ from freshledger.imports.formats.records import Options, Unreadable
 from freshledger.text import clean_text
 
 NOTE_LIMIT, NAME_LIMIT, LABEL_LIMIT = 10_000, 100, 255
-"""Characters of a note, of an asset or wallet, of a label; longer ones are cut."""
+"""Characters of a note, of a name (asset, label), of a label in BIP-329; the rest is cut."""
 
 _GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
 _TIME = re.compile(
