@@ -4,7 +4,8 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from pages_ledger import ANN, make_rows
+
+from movements import ANN, make_rows
 
 
 @pytest.fixture

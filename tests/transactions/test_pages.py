@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from pages_ledger import ANN, make_row, make_rows
 
 from conftest import make_books, signed_in
+from movements import ANN, make_row, make_rows
 
 HTMX = {"HX-Request": "true"}
 

@@ -1,5 +1,6 @@
 """The transactions page: the list with its filters, and its sums, which come by themselves."""
 
+from hashlib import blake2b
 from typing import Any
 
 from quart import Blueprint, current_app, request, url_for
@@ -141,11 +142,14 @@ def _empty(asked: Asked, rows: list[Any]) -> dict[str, bool]:
 
 
 async def _render(page: dict[str, Any]) -> str:
+    """Render the page; `sums_key` names its sums: the same filter at the same version."""
+    sums = f"{page['rows_version']}?{page['filter_query']}".encode()
     return await render(
         "transactions/list.html",
         block="page",
         partial="HX-Request" in request.headers,
         zone=viewer().time_zone,
+        sums_key=blake2b(sums, digest_size=8).hexdigest(),
         span_text=display.span_text(page["rows"]),
         **page,
     )

@@ -140,6 +140,7 @@
     if (popover.matches(".rowmenu")) fillMenu(popover, row);
     link.after(popover);
     globalThis.htmx?.process(popover);
+    $("[data-autofocus]", popover)?.focus(); // what is typed next belongs here
     return true;
   };
 
