@@ -4,7 +4,7 @@ from itertools import chain as chained
 
 import pytest
 
-from freshledger.contacts import commands, repository, suggestions
+from freshledger.contacts import addresses, commands, repository, suggestions
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from freshledger.paging import decode_cursor
 
@@ -57,7 +57,7 @@ def move(psql, books):
 
 
 async def add(session, ledger, contact_id, address, network="evm"):
-    return await repository.insert_contact_address(
+    return await addresses.insert_contact_address(
         session, **ledger, contact_id=contact_id, network=network, address=address
     )
 

@@ -9,7 +9,7 @@ from quart.typing import ResponseReturnValue
 from quart_schema import document_querystring, document_request, document_response, tag_blueprint
 
 from freshledger import named
-from freshledger.contacts import commands, importing, repository
+from freshledger.contacts import addresses, commands, importing, repository
 from freshledger.contacts.address_book import read_book
 from freshledger.contacts.importing import Plan
 from freshledger.contacts.repository import ContactRow
@@ -177,7 +177,7 @@ async def delete_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue
 async def add_address(ledger_id: int, contact_id: int) -> ResponseReturnValue:
     """Give a contact one more address; answers with the contact."""
     body = await read_body(ContactAddressIn)
-    address_id = await repository.insert_contact_address(
+    address_id = await addresses.insert_contact_address(
         current_session(),
         ledger_id=ledger_id,
         contact_id=contact_id,
@@ -192,7 +192,7 @@ async def add_address(ledger_id: int, contact_id: int) -> ResponseReturnValue:
 @blueprint.delete("/<int:contact_id>/addresses/<int:address_id>")
 async def remove_address(ledger_id: int, contact_id: int, address_id: int) -> ResponseReturnValue:
     """Take an address away from a contact."""
-    await repository.delete_contact_address(
+    await addresses.delete_contact_address(
         current_session(), ledger_id=ledger_id, contact_id=contact_id, address_id=address_id
     )
     return Response(status=204)

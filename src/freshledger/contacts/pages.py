@@ -3,7 +3,7 @@
 from quart import Blueprint, request, url_for
 from quart.typing import ResponseReturnValue
 
-from freshledger.contacts import commands, repository, suggestions
+from freshledger.contacts import addresses, commands, repository, suggestions
 from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
 from freshledger.paging import Cursor, decode_cursor
 from freshledger.web.errors import STATUSES
@@ -86,7 +86,7 @@ async def add_address(ledger_id: int, contact_id: int) -> ResponseReturnValue:
 @blueprint.post(f"{ONE}/addresses/<int:address_id>/delete")
 async def remove_address(ledger_id: int, contact_id: int, address_id: int) -> ResponseReturnValue:
     """Take an address away from a contact."""
-    await repository.delete_contact_address(
+    await addresses.delete_contact_address(
         current_session(), ledger_id=ledger_id, contact_id=contact_id, address_id=address_id
     )
     return _to(ledger_id, contact_id, "Address removed.")
@@ -128,7 +128,7 @@ async def delete_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue
 
 async def _insert_address(ledger_id: int, contact_id: int) -> None:
     form = await request.form
-    await repository.insert_contact_address(
+    await addresses.insert_contact_address(
         current_session(),
         ledger_id=ledger_id,
         contact_id=contact_id,

@@ -11,7 +11,6 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
-    delete,
     exists,
     func,
     literal,
@@ -21,13 +20,12 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
-from freshledger.chains import NETWORKS, normalize_address_in
 from freshledger.database import AnyRow, AnySelect
-from freshledger.errors import Conflict, Invalid, NotFound
+from freshledger.errors import Invalid, NotFound
 from freshledger.models import Contact, ContactAddress, Transaction
 from freshledger.paging import Cursor, Page, page_of
 
@@ -175,41 +173,6 @@ async def delete_contact(
     )
 
 
-async def insert_contact_address(
-    session: AsyncSession, *, ledger_id: int, contact_id: int, network: str, address: str
-) -> int:
-    """Give the contact one more address and return its id.
-
-    Raises Invalid, NotFound, or a Conflict that names the contact which has it already.
-    """
-    if network not in NETWORKS:
-        raise Invalid(f"network: must be one of {', '.join(NETWORKS)}", field="network")
-    stored = normalize_address_in(network, address)
-    await named.hold_named(session, Contact, ledger_id=ledger_id, row_id=contact_id)
-    values = {"contact_id": contact_id, "network": network, "address": stored}
-    statement = insert(ContactAddress).values(ledger_id=ledger_id, **values)
-    statement = statement.on_conflict_do_nothing()
-    made = (await session.execute(statement.returning(ContactAddress.id))).scalar_one_or_none()
-    if made is None:
-        raise await _taken(session, ledger_id, contact_id, network, stored)
-    return made
-
-
-async def delete_contact_address(
-    session: AsyncSession, *, ledger_id: int, contact_id: int, address_id: int
-) -> None:
-    """Take an address away from the contact; raises NotFound."""
-    if max(contact_id, address_id) > named.MAX_ID:
-        raise NotFound("this contact has no such address")
-    statement = delete(ContactAddress).where(
-        ContactAddress.ledger_id == ledger_id,
-        ContactAddress.contact_id == contact_id,
-        ContactAddress.id == address_id,
-    )
-    if (await session.execute(statement.returning(ContactAddress.id))).first() is None:
-        raise NotFound("this contact has no such address")
-
-
 async def move_uses(session: AsyncSession, *, ledger_id: int, gone: int, kept: int) -> None:
     """Give contact `kept` the addresses of `gone` and what was tied to it by hand."""
     await session.execute(
@@ -231,27 +194,8 @@ async def move_uses(session: AsyncSession, *, ledger_id: int, gone: int, kept: i
     )
 
 
-async def _taken(
-    session: AsyncSession, ledger_id: int, contact_id: int, network: str, address: str
-) -> Conflict:
-    query = (
-        select(Contact.id, Contact.name)
-        .join(ContactAddress, _of_contact())
-        .where(
-            ContactAddress.ledger_id == ledger_id,
-            ContactAddress.address == address,
-            ContactAddress.network == network,
-        )
-    )
-    there = (await session.execute(query)).one_or_none()
-    if there is None or there.id == contact_id:
-        owner = "this contact has it already"
-    else:
-        owner = f"the contact “{there.name}” has it already"
-    return Conflict(f"address: {owner} ({NETWORKS[network]})", field="address")
-
-
-def _of_contact() -> ColumnElement[bool]:
+def of_contact() -> ColumnElement[bool]:
+    """Join addresses to their contact."""
     return (ContactAddress.ledger_id == Contact.ledger_id) & (
         ContactAddress.contact_id == Contact.id
     )
@@ -273,7 +217,7 @@ def _contacts(ledger_id: int, *where: ColumnElement[bool]) -> AnySelect:
         ContactAddress.id, ContactAddress.network, ContactAddress.address
     )
     order = (ContactAddress.network, ContactAddress.id)
-    addresses = select(func.jsonb_agg(aggregate_order_by(address, *order))).where(_of_contact())
+    addresses = select(func.jsonb_agg(aggregate_order_by(address, *order))).where(of_contact())
     return select(
         Contact.id,
         Contact.name,
@@ -297,7 +241,7 @@ def _derived(*columns: Any) -> AnySelect:  # noqa: ANN401 - columns
             & (Transaction.counterparty == ContactAddress.address)
             & (Transaction.network == ContactAddress.network),
         )
-        .where(_of_contact(), Transaction.contact_id.is_(None))
+        .where(of_contact(), Transaction.contact_id.is_(None))
         .correlate(Contact)
     )
 
@@ -333,7 +277,7 @@ def _last_at() -> ScalarSelect[datetime]:
         .correlate(ContactAddress)
         .scalar_subquery()
     )
-    derived = select(func.max(each)).where(_of_contact()).correlate(Contact).scalar_subquery()
+    derived = select(func.max(each)).where(of_contact()).correlate(Contact).scalar_subquery()
     return select(func.greatest(by_hand, derived)).correlate(Contact).scalar_subquery()
 
 

@@ -9,7 +9,7 @@ from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from freshledger.chains import CHAINS, NETWORKS
-from freshledger.contacts.repository import insert_contact_address
+from freshledger.contacts.addresses import insert_contact_address
 from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
 from freshledger.labels.repository import ensure_labels
 from freshledger.models import STATUSES, TYPES
