@@ -20,6 +20,7 @@ NO_QUART = ("repository.py", "models/", "database.py", "commands.py", "filters.p
 NO_SQL = ("pages.py", "api.py")
 COMMITS = {
     "web/session.py": "the unit of work",
+    "imports/runner.py": "an import outlives the request that started it",
     "cli/migration.py": "Alembic has a command of that name",
 }
 """Modules that may call commit() or rollback(), with the reason."""

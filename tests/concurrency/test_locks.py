@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
+
 from ledger import Ledger, look, made, make_ledger, version_of
 
 Connect = Callable[[], "asyncio.Future[asyncpg.Connection]"]
@@ -29,16 +30,6 @@ async def connect(own_database: str) -> AsyncIterator[Connect]:
 @pytest.fixture
 async def db(connect: Connect):
     return await connect()
-
-
-@pytest.fixture
-async def ledger(db) -> Ledger:
-    return await make_ledger(db)
-
-
-@pytest.fixture
-async def other(db) -> Ledger:
-    return await make_ledger(db)
 
 
 async def waiting(db, number: int) -> None:

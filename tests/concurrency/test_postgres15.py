@@ -14,7 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from alembic import command
-from test_reads import site, test_gets_move_no_version  # noqa: F401
+from test_reads import test_gets_move_no_version  # noqa: F401 - the same, on another server
 from test_statements import *  # noqa: F403 - all of them, on another server
 from test_versions import Run
 
@@ -87,7 +87,7 @@ async def test_versions(db, own_database: str):
     assert len(history.writes) > 200
 
 
-async def test_a_write_is_on_the_next_page(site: Freshledger, db, ledger: Ledger):  # noqa: F811
+async def test_a_write_is_on_the_next_page(site: Freshledger, db, ledger: Ledger):
     """Whoever wrote it: the application, or somebody in psql."""
     client = site.test_client()
     _, headers = await let_in(db, ledger, scope="write")

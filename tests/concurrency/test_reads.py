@@ -4,34 +4,13 @@ import asyncio
 from itertools import cycle, islice
 
 import asyncpg
-import pytest
 from walk import Reader, paths
 
-from freshledger.app import Freshledger, create_app
-from freshledger.settings import Settings
-from ledger import Ledger, let_in, make_ledger
+from freshledger.app import Freshledger
+from ledger import Ledger, let_in
 
 GETS = 1000
 STATE = "SELECT ledger_id, version, tx FROM heads ORDER BY ledger_id"
-
-
-@pytest.fixture
-async def site(own_database: str, tmp_path):
-    app = create_app(Settings(data_dir=tmp_path, database_url=own_database))
-    async with app.test_app():
-        yield app
-
-
-@pytest.fixture
-async def db(own_database: str):
-    connection = await asyncpg.connect(own_database)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def ledger(db) -> Ledger:
-    return await make_ledger(db, rows=60)
 
 
 async def new_readers(app: Freshledger, db: asyncpg.Connection, ledger: Ledger) -> list[Reader]:

@@ -7,24 +7,7 @@ import asyncpg
 import pytest
 
 from freshledger.database import create_engine
-from ledger import Ledger, changes_of, link, look, made, make_ledger, version_of
-
-
-@pytest.fixture
-async def db(own_database: str):
-    connection = await asyncpg.connect(own_database)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def ledger(db) -> Ledger:
-    return await make_ledger(db)
-
-
-@pytest.fixture
-async def other(db) -> Ledger:
-    return await make_ledger(db)
+from ledger import Ledger, changes_of, link, look, made, version_of
 
 
 async def since(db, ledger: Ledger, statement: str, *arguments: object) -> list[tuple]:

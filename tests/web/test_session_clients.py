@@ -10,9 +10,9 @@ from faults import FAULTS
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from probe import SOUND, Site, new_tag, serving
-from stepping import Steps, cancel, counting, disconnect, request_leaving
 
 from scopes import scope
+from stepping import Steps, cancel, counting, disconnect, request_leaving
 
 LIMITS = {"pool_size": 5, "pool_timeout": 1.0}
 DONE = b"HTTP/1.1 303"
@@ -166,12 +166,12 @@ async def hypercorn(site: Site, path: str):
         await server
 
 
-async def storm(site: Site, path: str, number: int = 400) -> Clients:
+async def storm(site: Site, path: str, *, number: int = 400, patience: float = 20) -> Clients:
     """Let clients come and go; check that every write is whole or absent, and nothing held."""
     clients = Clients(path, seed=7)
     async with hypercorn(site, path):
         await clients.run(number, 20)
-        await assert_free(site)
+        await assert_free(site, patience)
     rows = await site.psql.fetch(
         "SELECT tag, count(*) AS parts FROM probes WHERE tag = ANY($1) GROUP BY tag",
         list(clients.tags),
@@ -183,16 +183,16 @@ async def storm(site: Site, path: str, number: int = 400) -> Clients:
     return clients
 
 
-async def assert_free(site: Site) -> None:
+async def assert_free(site: Site, patience: float) -> None:
     """Nothing is held once the requests that were under way have ended, within seconds."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(patience):
         while site.database.checked_out:
             await site.psql.execute("SELECT 1")
     assert await site.idle_in_transaction() == 0
 
 
 async def test_sockets_closed_at_random(probe_url: str, psql, tmp_path):
-    async with serving(probe_url, psql, SOUND, **LIMITS) as site:
+    async with serving(probe_url, psql, SOUND, **LIMITS | {"pool_timeout": 30.0}) as site:
         clients = await storm(site, f"{tmp_path}/socket")
         assert len(clients.acknowledged) > 80
         response = await site.post(f"pairs/{new_tag()}")
@@ -204,7 +204,7 @@ async def test_sockets_closed_at_random(probe_url: str, psql, tmp_path):
 async def test_sockets_closed_at_random_catches(fault: str, probe_url: str, psql, tmp_path):
     async with serving(probe_url, psql, FAULTS[fault], **LIMITS | {"pool_timeout": 0.5}) as site:
         with pytest.raises((AssertionError, TimeoutError)):
-            await storm(site, f"{tmp_path}/socket", 100)
+            await storm(site, f"{tmp_path}/socket", number=100, patience=2)
 
 
 CAUGHT = [

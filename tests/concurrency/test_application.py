@@ -1,36 +1,14 @@
-"""The hook under the whole application: a real write, its version, and who waits for whom."""
+"""The session hook under the whole application: a real write, its version, and who waits for whom."""
 
 import asyncio
 
-import asyncpg
 import pytest
-from stepping import cancel, counting, disconnect, request_leaving
 
-from freshledger.app import Freshledger, create_app
-from freshledger.settings import Settings
+from freshledger.app import Freshledger
 from freshledger.web.session import MAX_IN_MEMORY
-from ledger import Ledger, let_in, look, made, make_ledger, version_of
+from ledger import Ledger, let_in, look, made, version_of
 from scopes import scope
-
-
-@pytest.fixture
-async def site(own_database: str, tmp_path):
-    limits = {"pool_size": 5, "lock_timeout": 0.2}
-    app = create_app(Settings(data_dir=tmp_path, database_url=own_database, **limits))
-    async with app.test_app():
-        yield app
-
-
-@pytest.fixture
-async def db(own_database: str):
-    connection = await asyncpg.connect(own_database)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def ledger(db) -> Ledger:
-    return await make_ledger(db)
+from stepping import cancel, counting, disconnect, request_leaving
 
 
 @pytest.fixture
