@@ -12,6 +12,7 @@ from freshledger.accounts import people
 from freshledger.chains import CHAINS, NETWORKS, display_address
 from freshledger.contacts import api as contacts_api
 from freshledger.contacts import book_pages as contacts_pages
+from freshledger.imports import api as imports_api
 from freshledger.imports import export_pages
 from freshledger.imports import pages as imports_pages
 from freshledger.imports.runner import Tasks, running_tasks
@@ -145,6 +146,7 @@ def _register_features(app: Freshledger) -> None:
         transactions_api.blueprint,
         imports_pages.blueprint,
         export_pages.blueprint,
+        imports_api.blueprint,
     )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

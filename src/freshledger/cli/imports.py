@@ -14,6 +14,7 @@ from freshledger.imports.commands import Batch
 from freshledger.imports.committing import Key
 from freshledger.imports.files import measure
 from freshledger.imports.formats import FORMATS
+from freshledger.imports.reading import sentence_of
 from freshledger.imports.runner import Tried
 from freshledger.ledgers.commands import find_by_name
 from freshledger.settings import Settings
@@ -112,5 +113,4 @@ def _tell(counts: Mapping[str, int], problems: list[AnyRow], *, as_json: bool) -
         if counts.get(name) or name in {"new", "there", "updated", "problems"}:
             click.echo(f"{counts.get(name, 0):>10,} {word}")
     for row in problems:
-        column = f", column {row.column}" if row.column else ""
-        click.echo(f"{row.file}, line {row.line}{column}: {row.message}", err=True)
+        click.echo(sentence_of(row.file, row.line, row.column, row.message), err=True)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from freshledger.errors import Invalid
-from freshledger.imports.formats.records import Movement, Problem, Record, ReferenceLabel
+from freshledger.imports.formats.records import Movement, Record, ReferenceLabel
 
 BATCH = 10_000
 
@@ -72,7 +72,8 @@ def _row(record: Record, place: Place, n: int, wallets: Mapping[str, int]) -> Ro
         }
         return (*at, "reference", place.wallet_id, *_NOTHING, _json.encode(detail).decode())
     if record.fatal:
-        raise Invalid(sentence(record, place.file_name), field="files")
+        where = (place.file_name, record.line, record.column)
+        raise Invalid(sentence_of(*where, record.message), field="files")
     detail = {"message": record.message, "column": record.column}
     return (*at, "problem", place.wallet_id, *_NOTHING, _json.encode(detail).decode())
 
@@ -103,7 +104,7 @@ def _movement(record: Movement, place: Place, wallets: Mapping[str, int]) -> Row
     )
 
 
-def sentence(problem: Problem, file_name: str) -> str:
+def sentence_of(file: str, line: int, column: str | None, message: str) -> str:
     """Say where a problem is and what it is."""
-    column = f", column {problem.column}" if problem.column else ""
-    return f"{file_name}, line {problem.line}{column}: {problem.message}"
+    place = f", column {column}" if column else ""
+    return f"{file}, line {line}{place}: {message}"
