@@ -128,6 +128,13 @@ HOSTILE = {
 }  # fmt: skip
 
 
+def test_a_problem_quotes_a_columns_name_short_and_clean():
+    header = HEADER.rstrip() + ",\u202eevil" + "x" * 500 + "\n"
+    problem = parse("electrum-csv", (header + ROW + ROW).encode())[0]
+    assert problem.column.startswith("evilxxx")
+    assert len(problem.message) < 200
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_sentence_names_line_and_column(name):
     content, line, column, fatal = HOSTILE[name]

@@ -188,3 +188,12 @@ def test_json_fields_of_the_wrong_kind_are_named(read):
 def test_what_failed_moves_nothing(read):
     row = json.loads(json_line(PLAIN)) | {"status": "failed"}
     assert read(json.dumps(row)).problems[0].column == "amount"
+
+
+def test_what_names_a_row_is_never_cut(read):
+    for field, key in (("identity", "k" * 2001), ("group_key", "\u3042" * 700)):
+        row = json.loads(json_line(PLAIN)) | {field: key}
+        (problem,) = read(json.dumps(row), "freshledger-jsonl").problems
+        assert problem.column == field
+        row[field] = key[:300]
+        assert getattr(read(json.dumps(row), "freshledger-jsonl").movements[0], field) == key[:300]

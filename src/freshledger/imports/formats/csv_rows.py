@@ -14,8 +14,11 @@ from typing import BinaryIO, TypeVar
 from freshledger.errors import Invalid
 from freshledger.imports.formats.lines import read_lines
 from freshledger.imports.formats.records import Problem, Record, Unreadable
+from freshledger.text import clean_text
 
 LINES_BEFORE_HEADER = 20
+NAME_LIMIT = 80
+"""Characters of a column's name: problems quote it."""
 Read = TypeVar("Read")
 
 
@@ -46,7 +49,7 @@ class Layout:
 
     def match(self, cells: Sequence[str], line: int) -> Header | None:
         """Return the header these cells are, or None."""
-        names = tuple(cell.strip() for cell in cells)
+        names = tuple(clean_text(cell, limit=NAME_LIMIT) for cell in cells)
         while names and not names[-1]:
             names = names[:-1]
         places: dict[str, int] = {}

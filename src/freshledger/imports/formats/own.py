@@ -32,7 +32,8 @@ FIELDS = (
     "fiat_currency", "identity", "occurrence",
 )  # fmt: skip
 NEEDED = ("group_key", "occurred_at", "type", "status", "asset", "amount", "identity")
-KEY_LIMIT = 1000
+KEY_BYTES = 2000
+"""Of an identity or group, as UTF-8: PostgreSQL indexes at most 2,704 bytes a row."""
 WALLET_LIMIT = 200
 
 _NUMBERS = frozenset({"amount", "fiat_value", "occurrence"})
@@ -156,8 +157,8 @@ def _movement(line: int, texts: Mapping[str, str], labels: tuple[str, ...]) -> M
     fields = _Fields(texts)
     movement = Movement(
         line=line,
-        identity=fields.needed("identity", _text(KEY_LIMIT)),
-        group_key=fields.needed("group_key", _text(KEY_LIMIT)),
+        identity=fields.needed("identity", _key),
+        group_key=fields.needed("group_key", _key),
         occurred_at=fields.needed("occurred_at", utc_time),
         type=fields.needed("type", _one_of(TYPES)),
         status=fields.needed("status", _one_of(STATUSES)),
@@ -189,6 +190,14 @@ def _text(limit: int) -> Callable[..., str]:
         return cleaned
 
     return read
+
+
+def _key(text: str, *, field: str) -> str:
+    """Read what names a row: never cut, or two rows would become one."""
+    key = clean_text(text)
+    if not key or len(key.encode()) > KEY_BYTES:
+        raise Invalid(f"{field}: it must have 1 to {KEY_BYTES:,} bytes; shorten it", field=field)
+    return key
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[..., str]:
