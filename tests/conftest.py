@@ -10,16 +10,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
 from quart.testing import QuartClient
-from sqlalchemy import make_url
 
+from books import Books, make_books, signed_in
+from databases import cloned, execute, url_of
 from freshledger.app import Freshledger, create_app
 from freshledger.database import Database
 from freshledger.embedded import EmbeddedServer
@@ -44,19 +42,6 @@ def server(testrun_uid: str) -> Iterator[EmbeddedServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def url_of(server: EmbeddedServer, database: str) -> str:
-    return make_url(server.url).set(database=database).render_as_string(hide_password=False)
-
-
-async def execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
 async def template(server: EmbeddedServer) -> str:
     """The name of a database made by the migrations, once a run."""
@@ -68,17 +53,6 @@ async def template(server: EmbeddedServer) -> str:
             await upgrade(url_of(server, TEMPLATE))
             done.touch()
     return TEMPLATE
-
-
-@asynccontextmanager
-async def cloned(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
-    name = f"test_{uuid4().hex}"
-    admin = url_of(server, "postgres")
-    await execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield url_of(server, name)
-    finally:
-        await execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -121,56 +95,10 @@ async def psql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-@dataclass(frozen=True)
-class Books:
-    """A user who is signed in and their ledger."""
-
-    user_id: int
-    email: str
-    ledger_id: int
-    session_token: str
-    csrf_token: str
-
-    @property
-    def path(self) -> str:
-        return f"/ledgers/{self.ledger_id}"
-
-    @property
-    def api(self) -> str:
-        return f"/api/v1/ledgers/{self.ledger_id}"
-
-
-async def make_books(connection: asyncpg.Connection, *, role: str = "owner") -> Books:
-    """Make a user with a session and a ledger of their own, straight in the database."""
-    from freshledger.web.context import hash_secret  # noqa: PLC0415
-    from freshledger.web.security import csrf_token  # noqa: PLC0415
-
-    secret, email = uuid4().hex, f"{uuid4().hex[:12]}@example.org"
-    user = await connection.fetchval(
-        "INSERT INTO users (email, name) VALUES ($1, 'Ann Example') RETURNING id", email
-    )
-    ledger = await connection.fetchval("INSERT INTO ledgers (name) VALUES ('Books') RETURNING id")
-    await connection.execute("INSERT INTO members VALUES ($1, $2, $3)", ledger, user, role)
-    await connection.execute(
-        "INSERT INTO sessions (user_id, token_hash, expires_at)"
-        " VALUES ($1, $2, now() + interval '1 day')",
-        user,
-        hash_secret(secret),
-    )
-    return Books(user, email, ledger, secret, csrf_token(secret))
-
-
 @pytest.fixture
 async def books(psql: asyncpg.Connection) -> Books:
     """This test's own user and ledger."""
     return await make_books(psql)
-
-
-def signed_in(app: Freshledger, books: Books) -> QuartClient:
-    """A browser of that user: it has the cookie, and sends the token with every form."""
-    client = app.test_client()
-    client.set_cookie("localhost", "freshledger", books.session_token)
-    return client
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from conftest import Books
+from books import Books
 
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 ANN = "0x52908400098527886e0f7030069857d2e4169ee7"

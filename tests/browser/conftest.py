@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
+from books import Books, make_books
 from cli.conftest import serving
-from conftest import Books, cloned, make_books
+from databases import cloned
 from freshledger.embedded import EmbeddedServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

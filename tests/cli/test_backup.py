@@ -5,8 +5,8 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
+from books import make_books
 from cli.conftest import serving
-from conftest import make_books
 from freshledger.cli.postgres import run_program, with_database
 from freshledger.embedded import tool
 

@@ -4,7 +4,7 @@ from io import BytesIO
 import pytest
 from quart.datastructures import FileStorage
 
-from conftest import make_books, signed_in
+from books import make_books, signed_in
 
 A = "0x52908400098527886E0F7030069857D2E4169EE7"
 B = "0xde709f2102306220921060314715629080e2fb77"

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from conftest import make_books, signed_in
+from books import make_books, signed_in
 
 HOSTILE = "<script>alert(1)</script>\u202e\"'&"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from conftest import make_books, signed_in
+from books import make_books, signed_in
 
 EVM = "0x52908400098527886E0F7030069857D2E4169EE7"
 
