@@ -1,386 +1,66 @@
 """A foreign ledger is not found: all routes, every parameter, with ids that really exist there.
 
 The routes are those of the application, and each says itself what it reads: the parameters of its
-path, what its view asks of the query string and of forms, what the API's description names. One
-that is not in PARAMETERS fails the test, and so does a route that this test cannot walk: whoever
-adds one says here what it names.
+path, what its view asks of the query string and of forms, what the API's description names. A
+parameter that is not in route_walk.PARAMETERS fails, and so does a route that cannot be walked:
+whoever adds one says there what it names.
 """
 
-import asyncio
-import json
 import re
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from quart import request
-from werkzeug.datastructures import ImmutableMultiDict
+from sqlalchemy import text
 
-from freshledger.app import Freshledger
-from freshledger.web.context import ViewerRequest
-from people import Person, come, make_ledger, share, version_of
-
-HARMLESS = None
-CHOICES = {"accounts": "label", "labels": "label", "contacts": "contact", "wallets": "wallet"}
-
-PARAMETERS: dict[str, Any] = {
-    # Of paths
-    "wallet_id": "wallet",
-    "contact_id": "contact",
-    "label_id": "label",
-    "transaction_id": "transaction",
-    "import_id": "import",
-    "export_id": "export",
-    "filter_id": "filter",
-    "token_id": "token",
-    "user_id": "user",
-    "session_id": "session",
-    "invitation_id": "invitation",
-    "token": "invitation_secret",
-    "address_id": {"wallets": "wallet_address", "contacts": "contact_address"},
-    # Of query strings, forms and bodies: rows
-    "wallet": "wallet",
-    "contact": "contact",
-    "label": "label",
-    "labels": "label",
-    "into": {"labels": "label", "contacts": "contact"},
-    "id": "transaction",
-    "ids": "transactions",
-    "add": "labels",
-    "remove": "labels",
-    "addresses": "addresses",
-    "cursor": "cursor",
-    "filter": "where",
-    "where": "where",
-    "group_key": "txid",
-    "txid": "txid",
-    "address": "address",
-    "own_address": "address",
-    "counterparty": "address",
-    "q": "txid",
-    # Values that name no row
-    **dict.fromkeys(
-        (
-            "csrf_token", "email", "name", "password", "current", "ledger_name", "next", "scope",
-            "days", "role", "typed_name", "is_admin", "time_zone", "theme", "page_size", "color",
-            "note", "chain", "network", "type", "asset", "contract", "status", "from", "to",
-            "min_amount", "max_amount", "sort", "limit", "at", "totals", "seen", "back", "do",
-            "text", "every", "everywhere", "group", "digest", "count", "version", "occurred_at",
-            "amount", "content", "format", "dry_run", "without_problems", "files", "timezone",
-            "block", "fiat_value", "fiat_currency",
-        ),
-        HARMLESS,
-    ),
-}  # fmt: skip
-"""What each parameter names; a dict where that depends on the feature."""
-
-DEFAULTS = {
-    "name": "Something", "email": "nobody@example.org", "scope": "read", "days": "30",
-    "role": "viewer", "color": "blue", "type": "receive", "asset": "BTC", "amount": "1",
-    "status": "confirmed", "occurred_at": "2026-01-02T03:04:05Z", "do": "label",
-    "text": "Something", "note": "Something", "format": "rotki", "network": "evm",
-    "chain": "ethereum", "content": "address,name,blockchain\n", "digest": "x", "count": "1",
-}  # fmt: skip
-"""What a view accepts where nothing foreign is asked for."""
-
-USUAL = {"ids", "name", "note", "color"}
-"""What is sent to the API wherever it is taken: some bodies must not be empty."""
-PUBLIC = {"static", "home", "openapi", "api_docs", "accounts.login", "accounts.sign_in",
-          "accounts.setup", "accounts.accept_setup"}  # fmt: skip
-SIGNS_OUT = {"accounts.logout", "accounts.delete_session"}
-"""What ends the session that the walk goes on with."""
-NEEDS_MORE: set[str] = set()
-"""What does not show a page for one's own ids alone, though it reads them."""
-OF_VIEWERS = {"ledgers.leave_ledger"}
-"""What a viewer may do though it changes something: it is their own membership."""
-
-CURSOR: dict[str, str] = {"cursor": ""}
-"""A place in the foreign ledger's list."""
-
-SECONDS = 20
-"""A route that takes longer is a stream that does not say that the ledger is not found."""
-SECRET = f"secret{uuid4().hex}"
-"""It stands in every text of the foreign ledger."""
+from freshledger.app import create_app
+from freshledger.web.context import ViewerRequest, public, requires
+from freshledger.web.session import current_session
+from people import Person, come, share, version_of
+from route_walk import (
+    HARMLESS,
+    NEEDS_MORE,
+    OF_VIEWERS,
+    PUBLIC,
+    SIGNS_OUT,
+    Noted,
+    Route,
+    Walk,
+    begin,
+    routes_of,
+)
 
 
-@dataclass
-class World:
-    """A ledger with a row of every kind, and its owner."""
-
-    ledger_id: int
-    owner: Person
-    rows: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Route:
-    """One method of one rule of the application."""
-
-    endpoint: str
-    rule: str
-    method: str
-    arguments: tuple[str, ...]
-
-    def path(self, **values: Any) -> str:
-        return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values[found[1]]), self.rule)
-
-    @property
-    def of_a_ledger(self) -> bool:
-        return "ledger_id" in self.arguments
-
-    @property
-    def reads(self) -> bool:
-        return self.method == "GET"
-
-    @property
-    def is_api(self) -> bool:
-        return self.rule.startswith("/api/")
-
-    def kind(self, name: str) -> str | None:
-        """What a parameter of this route names; fails where nobody has said so."""
-        name = name.removeprefix("not.")
-        assert name in PARAMETERS, f"{self.endpoint}: what does its parameter {name} name?"
-        kind = PARAMETERS[name]
-        feature = re.split(r"[._]", self.endpoint)[0]
-        if isinstance(kind, dict):
-            assert feature in kind, f"{self.endpoint}: what does its parameter {name} name?"
-            return kind[feature]
-        return kind
-
-
-class Noted(ImmutableMultiDict):
-    """Query strings and forms that note which names a view asks for."""
-
-    asked: dict[str, set[str]] = {}  # noqa: RUF012 - one for the whole test
-
-    def _note(self, name: str) -> None:
-        if request.endpoint:
-            self.asked.setdefault(request.endpoint, set()).add(name)
-
-    def __getitem__(self, key):
-        self._note(key)
-        return super().__getitem__(key)
-
-    def getlist(self, key, type=None):  # noqa: A002 - Werkzeug's
-        self._note(key)
-        return super().getlist(key, type)
-
-    def __contains__(self, key):
-        self._note(key)
-        return super().__contains__(key)
-
-
-def routes_of(app) -> list[Route]:
-    return [
-        Route(rule.endpoint, rule.rule, method, tuple(sorted(rule.arguments)))
-        for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
-        for method in sorted(rule.methods - {"HEAD", "OPTIONS"})
-        if rule.endpoint != "static"
-    ]
-
-
-INSERTS = {
-    "wallet": "INSERT INTO wallets (ledger_id, name, note) VALUES ($1, $2, $2) RETURNING id",
-    "contact": "INSERT INTO contacts (ledger_id, name, note) VALUES ($1, $2, $2) RETURNING id",
-    "label": "INSERT INTO labels (ledger_id, name) VALUES ($1, $2) RETURNING id",
-    "wallet_address": "INSERT INTO wallet_addresses (ledger_id, wallet_id, chain, address)"
-    " SELECT $1, id, 'ethereum', '0x' || md5($2) || '01234567' FROM wallets WHERE ledger_id = $1 RETURNING id",
-    "contact_address": "INSERT INTO contact_addresses (ledger_id, contact_id, network, address)"
-    " SELECT $1, id, 'evm', '0x' || md5($2) || '01234567' FROM contacts WHERE ledger_id = $1 RETURNING id",
-    "transaction": "INSERT INTO transactions (ledger_id, wallet_id, txid, group_key, identity,"
-    " occurred_at, type, asset, amount, counterparty, chain, own_address, note)"
-    " SELECT $1, id, 'tx' || md5($2), 'tx' || md5($2), n, now(), 'receive', 'BTC', 1,"
-    " '0x' || md5($2) || '01234567', 'ethereum', '0x' || md5($2) || '01234567', $2"
-    " FROM wallets, generate_series(1, 26) n WHERE ledger_id = $1 RETURNING id",
-    "link": "INSERT INTO transaction_labels (ledger_id, transaction_id, label_id, occurred_at)"
-    " SELECT $1, t.id, l.id, occurred_at FROM transactions t JOIN labels l USING (ledger_id)"
-    " WHERE $2 <> '' AND ledger_id = $1 RETURNING label_id",
-    "import": "INSERT INTO imports (ledger_id, wallet_id, status, error)"
-    " SELECT $1, id, 'staged', $2 FROM wallets WHERE ledger_id = $1 RETURNING id",
-    "import_file": "INSERT INTO import_files (ledger_id, import_id, name, format, digest, size)"
-    " SELECT $1, id, $2, 'electrum', 'x', 1 FROM imports WHERE ledger_id = $1 RETURNING id",
-    "token": "INSERT INTO tokens (ledger_id, user_id, name, scope, token_hash)"
-    " SELECT $1, user_id, $2, 'write', sha256(convert_to($2, 'UTF8'))"
-    " FROM members WHERE ledger_id = $1 RETURNING id",
-    "filter": "INSERT INTO saved_filters (ledger_id, user_id, name, query)"
-    " SELECT $1, user_id, $2, 'q=' || $2 FROM members WHERE ledger_id = $1 RETURNING id",
-    "export": "INSERT INTO exports (ledger_id, user_id, format, query, error)"
-    " SELECT $1, user_id, 'csv', '', $2 FROM members WHERE ledger_id = $1 RETURNING id",
-}
-
-
-async def make_world(psql, owner: Person, text: str) -> World:
-    """A ledger whose every text is `text`."""
-    ledger_id = await make_ledger(psql, owner=owner)
-    await psql.execute("UPDATE ledgers SET name = $2 WHERE id = $1", ledger_id, text)
-    rows: dict[str, Any] = {"user": owner.id}
-    for kind, insert in INSERTS.items():
-        rows[kind] = await psql.fetchval(insert, ledger_id, text)
-    digest = await psql.fetchval("SELECT md5($1)", text)
-    rows |= {
-        "session": await psql.fetchval("SELECT id FROM sessions WHERE user_id = $1", owner.id),
-        "invitation": 1,
-        "invitation_secret": "nobody-has-this",
-        "txid": f"tx{digest}",
-        "address": f"0x{digest}01234567",
-        **CURSOR,
-        "transactions": [rows["transaction"]],
-        "labels": [rows["label"]],
-        "addresses": [{"network": "evm", "address": f"0x{digest}01234567"}],
-        "where": urlencode({"label": rows["label"], "wallet": rows["wallet"]}),
-    }
-    return World(ledger_id, owner, rows)
-
-
-@dataclass(frozen=True)
-class Described:
-    """What the API's description says that an operation reads."""
-
-    names: frozenset[str] = frozenset()
-    required: frozenset[str] = frozenset()
-
-
-@dataclass
-class Walk:
-    """Asks one route after the other, and looks after each whether the foreign ledger is whole."""
-
-    app: Freshledger
-    psql: asyncpg.Connection
-    described: dict[tuple[str, str], Described]
-    foreign: World
-    version: int
-    own: World
-    changed: bool = False
-
-    async def ask(self, route: Route, path: str, *, client=None, sent=None, headers=None):
-        """Send a request; `sent` goes where this route reads it."""
-        headers = {"Last-Event-ID": str(self.version)} | (headers or {})
-        if client is None:
-            client = self.own.owner.client
-            headers["X-CSRF-Token"] = self.own.owner.csrf
-            self.changed |= not route.reads
-        options: dict[str, Any] = {}
-        if route.reads:
-            options["query_string"] = sent or {}
-        elif route.is_api:
-            options["json"] = sent or {}
-        else:
-            options["form"] = {name: _text(value) for name, value in (sent or {}).items()}
-        async with asyncio.timeout(SECONDS):
-            answer = await client.open(path, method=route.method, headers=headers, **options)
-            body = await answer.get_data(as_text=True)
-        said = f"{route.method} {path} {sent} answers {answer.status_code}"
-        assert answer.status_code < 500, said
-        assert SECRET not in body + str(answer.headers), f"{said}, and shows something of it"
-        now = await version_of(self.psql, self.foreign.ledger_id)
-        assert now == self.version, f"{said}, and changed something there"
-        return answer.status_code
-
-    async def renew(self) -> None:
-        """Make the own ledger anew, if a request may have emptied it."""
-        if self.changed:
-            self.own = await make_world(self.psql, self.own.owner, uuid4().hex)
-            self.changed = False
-
-    def path(self, route: Route, *foreign: str) -> str:
-        """The route's path in the own ledger, but with the foreign ids of these parameters."""
-        values: dict[str, Any] = {}
-        for name in route.arguments:
-            world = self.foreign if name in foreign else self.own
-            is_ledger = name == "ledger_id"
-            values[name] = world.ledger_id if is_ledger else world.rows[route.kind(name) or ""]
-        return route.path(**values)
-
-    def accepted(self, route: Route) -> dict[str, Any]:
-        """What the route takes where nothing is foreign."""
-        if route.reads:
-            return {}
-        names = set(PARAMETERS)
-        if route.is_api:
-            said = self.described.get((route.endpoint, route.method), Described())
-            names = {*said.required, *(USUAL & said.names)}
-        return {name: self.value(route, name, self.own) for name in names}
-
-    def value(self, route: Route, name: str, world: World) -> Any:
-        try:
-            kind = route.kind(name)
-        except AssertionError:  # of another feature
-            return ""
-        return DEFAULTS.get(name, "") if kind is HARMLESS else world.rows[kind]
-
-    def names(self, route: Route) -> list[str]:
-        """All that the route is known to read, beside its path."""
-        said = self.described.get((route.endpoint, route.method), Described())
-        return sorted(said.names | Noted.asked.get(route.endpoint, set()))
-
-
-def _text(value: Any) -> str:
-    return str(value[0] if isinstance(value, list) else value)
-
-
-async def read_description(app: Freshledger) -> dict[tuple[str, str], Described]:
-    """What /openapi.json says of query strings and bodies, by endpoint and method."""
-    answer = await app.test_client().get("/openapi.json")
-    schema = json.loads(await answer.get_data())
-    found = {}
-    for route in routes_of(app):
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.rule)
-        operation = schema["paths"].get(path, {}).get(route.method.lower())
-        if operation:
-            found[route.endpoint, route.method] = _describe(operation, schema)
-    return found
-
-
-def _describe(operation: dict, schema: dict) -> Described:
-    names = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
-    required: set[str] = set()
-    for body in operation.get("requestBody", {}).get("content", {}).values():
-        name = body["schema"].get("$ref", "").rpartition("/")[2]
-        struct = schema["components"]["schemas"].get(name, {})
-        names |= set(struct.get("properties", {}))
-        required |= set(struct.get("required", ()))
-    return Described(frozenset(names), frozenset(required))
+@pytest.fixture(autouse=True)
+def noted(monkeypatch):
+    monkeypatch.setattr(ViewerRequest, "parameter_storage_class", Noted)
 
 
 @pytest.fixture
-async def walk(app, psql, monkeypatch):
-    monkeypatch.setattr(ViewerRequest, "parameter_storage_class", Noted)
-    victim, eve = await come(app, psql), await come(app, psql)
-    foreign = await make_world(psql, victim, SECRET)
-    own = await make_world(psql, eve, uuid4().hex)
-    listed = await victim.get(f"/api/v1/ledgers/{foreign.ledger_id}/transactions?limit=25")
-    CURSOR["cursor"] = (await listed.get_json())["next"]
-    foreign.rows |= CURSOR
-    assert SECRET in await listed.get_data(as_text=True)  # it would be seen, if it were shown
-    version = await version_of(psql, foreign.ledger_id)
-    return Walk(app, psql, await read_description(app), foreign, version, own)
+async def walk(app, psql):
+    return await begin(app, psql)
 
 
 async def test_a_foreign_ledger_is_not_found(app, psql, walk):
     """For somebody who has another ledger, in a browser and with a token of their own."""
     stranger = await come(app, psql)
     token = {"Authorization": f"Bearer {await make_token(walk.own.owner, walk.own.ledger_id)}"}
+    csrf = {"X-CSRF-Token": stranger.csrf}
     for route in routes_of(app):
         if not route.of_a_ledger:
             continue
         path = walk.path(route, *route.arguments)
-        csrf = {"X-CSRF-Token": stranger.csrf}
         for sent in ({}, walk.accepted(route)):
-            assert await walk.ask(route, path, sent=sent) == 404, route
-            assert await walk.ask(
-                route, path, client=stranger.client, headers=csrf, sent=sent
-            ) == 404, route  # fmt: skip
-            by_token = await walk.ask(
-                route, path, client=app.test_client(), headers=token, sent=sent
-            )
-            assert by_token == 404, route
+            for client, headers in (
+                (None, None),
+                (stranger.client, csrf),
+                (app.test_client(), token),
+            ):
+                status = await walk.ask(route, path, client=client, headers=headers, sent=sent)
+                assert status == 404, route
 
 
-async def test_a_foreign_id_in_a_path_is_not_found(app, walk):
-    for route in routes_of(app):
+async def walk_paths(walk: Walk, routes: list[Route]) -> None:
+    for route in routes:
         for name in route.arguments:
             if name == "ledger_id":
                 continue
@@ -390,9 +70,13 @@ async def test_a_foreign_id_in_a_path_is_not_found(app, walk):
             assert status == (403 if administers else 404), (route, name)
 
 
-async def test_a_foreign_id_in_a_query_or_body_shows_and_changes_nothing(app, walk):
+async def test_a_foreign_id_in_a_path_is_not_found(app, walk):
+    await walk_paths(walk, routes_of(app))
+
+
+async def walk_values(walk: Walk, routes: list[Route]) -> None:
     """A view is asked once with what it accepts, and says by that what it reads."""
-    for route in routes_of(app):
+    for route in routes:
         if route.endpoint in SIGNS_OUT:
             continue
         await walk.renew()
@@ -401,43 +85,48 @@ async def test_a_foreign_id_in_a_query_or_body_shows_and_changes_nothing(app, wa
             assert status == 200, f"{route}: it must work with one's own ids, to say anything"
         for name in walk.names(route):
             kind = route.kind(name)
-            if kind is HARMLESS:
-                continue
-            await walk.renew()
-            sent = walk.accepted(route) | {name: walk.foreign.rows[kind]}
-            await walk.ask(route, walk.path(route), sent=sent)
+            if kind is not HARMLESS:
+                await walk.renew()
+                sent = walk.accepted(route) | {name: walk.foreign.rows[kind]}
+                await walk.ask(route, walk.path(route), sent=sent)
 
 
-async def test_a_viewer_changes_nothing(app, psql, walk):
-    viewer = await come(app, psql)
+async def test_a_foreign_id_in_a_query_or_body_shows_and_changes_nothing(app, walk):
+    await walk_values(walk, routes_of(app))
+
+
+async def walk_as_viewer(walk: Walk, routes: list[Route]) -> None:
+    viewer = await come(walk.app, walk.psql)
     csrf = {"X-CSRF-Token": viewer.csrf}
-    await share(psql, walk.own.ledger_id, viewer, "viewer")
-    before = await version_of(psql, walk.own.ledger_id)
-    for route in routes_of(app):
+    await share(walk.psql, walk.own.ledger_id, viewer, "viewer")
+    before = await version_of(walk.psql, walk.own.ledger_id)
+    for route in routes:
         if not route.of_a_ledger or route.reads or route.endpoint in OF_VIEWERS:
             continue
-        status = await walk.ask(
-            route,
-            walk.path(route),
-            client=viewer.client,
-            headers=csrf,
-            sent=walk.accepted(route),
-        )
-        assert status == 403, route
-        assert await version_of(psql, walk.own.ledger_id) == before, route
+        path, sent = walk.path(route), walk.accepted(route)
+        status = await walk.ask(route, path, client=viewer.client, headers=csrf, sent=sent)
+        assert status == 403, f"{route}: a viewer is not refused"
+        assert await version_of(walk.psql, walk.own.ledger_id) == before, route
 
 
-async def test_nobody_is_refused(app, psql, walk):
-    """Who is not signed in sees nothing and changes nothing, whatever they name."""
-    before = await version_of(psql, walk.own.ledger_id)
-    for route in routes_of(app):
+async def test_a_viewer_changes_nothing(app, walk):
+    await walk_as_viewer(walk, routes_of(app))
+
+
+async def walk_as_nobody(walk: Walk, routes: list[Route]) -> None:
+    before = await version_of(walk.psql, walk.own.ledger_id)
+    for route in routes:
         for foreign in ((), route.arguments):
-            path = walk.path(route, *foreign)
-            sent = walk.accepted(route)
-            status = await walk.ask(route, path, client=app.test_client(), sent=sent)
+            path, sent = walk.path(route, *foreign), walk.accepted(route)
+            status = await walk.ask(route, path, client=walk.app.test_client(), sent=sent)
             if route.endpoint not in PUBLIC:
-                assert status == (401 if route.is_api else 303), route
-        assert await version_of(psql, walk.own.ledger_id) == before, route
+                assert status == (401 if route.is_api else 303), f"{route}: nobody is not refused"
+        assert await version_of(walk.psql, walk.own.ledger_id) == before, route
+
+
+async def test_nobody_is_refused(app, walk):
+    """Who is not signed in sees nothing and changes nothing, whatever they name."""
+    await walk_as_nobody(walk, routes_of(app))
 
 
 async def make_token(person: Person, ledger_id: int) -> str:
@@ -445,8 +134,65 @@ async def make_token(person: Person, ledger_id: int) -> str:
     return re.search(rf"fl_{ledger_id}_[\w-]+", await answer.get_data(as_text=True))[0]
 
 
-def test_a_parameter_that_nobody_knows_fails():
-    """The walk's own guard: a route with a new parameter cannot be forgotten."""
+# The faults that the walk is there for
+
+
+@pytest.fixture
+async def faulty(settings):
+    """The application with routes that somebody forgot to bind to the ledger."""
+    app = create_app(settings)
+
+    async def name_of(label_id):
+        query = text("SELECT name FROM labels WHERE id = :id")
+        return (await current_session().execute(query, {"id": int(label_id)})).scalar_one()
+
+    @app.get("/ledgers/<int:ledger_id>/faulty/<int:label_id>")
+    async def by_path(label_id, **_):
+        return await name_of(label_id)
+
+    @app.get("/ledgers/<int:ledger_id>/faulty")
+    async def by_query(**_):
+        return await name_of(request.args.get("label", 0)) if "label" in request.args else "none"
+
+    @app.post("/ledgers/<int:ledger_id>/faulty")
+    @requires("viewer")
+    async def by_form(**_):
+        query = text("DELETE FROM labels WHERE id = :id")
+        await current_session().execute(query, {"id": int((await request.form)["label"])})
+        return "gone"
+
+    @app.get("/ledgers/<int:ledger_id>/unknown")
+    async def unknown(**_):
+        return request.args.get("planet", "none")
+
+    @app.get("/faulty")
+    @public
+    async def open_to_all():
+        return "everybody"
+
+    async with app.test_app():
+        yield app
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "walking", "complaint"),
+    [
+        ("by_path", walk_paths, "shows something"),
+        ("by_query", walk_values, "shows something"),
+        ("by_form", walk_values, "changed something"),
+        ("by_form", walk_as_viewer, "a viewer is not refused"),
+        ("unknown", walk_values, "what does its parameter planet name"),
+        ("open_to_all", walk_as_nobody, "nobody is not refused"),
+    ],
+)
+async def test_a_planted_fault_is_seen(faulty, psql, endpoint, walking, complaint):
+    routes = [route for route in routes_of(faulty) if route.endpoint == endpoint]
+    walk = await begin(faulty, psql)
+    with pytest.raises(AssertionError, match=complaint):
+        await walking(walk, routes)
+
+
+def test_a_path_that_nobody_knows_fails():
     route = Route("wallets.show", "/ledgers/<int:ledger_id>/new/<int:secret_id>", "GET", ())
     with pytest.raises(AssertionError, match="secret_id"):
         route.kind("secret_id")
