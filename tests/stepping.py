@@ -128,11 +128,14 @@ def disconnect(steps: Steps) -> None:
 
 
 async def request_leaving(
-    app: FreshQuart, asked: dict, at: int, act: Callable[[Steps], None], *, body: bytes = b""
+    app: FreshQuart, asked: dict, steps: Steps, *, body: bytes = b"", half: bool = False
 ) -> Went:
-    """Send a request whose client leaves at its `at`-th await; return when its call is over."""
-    went, steps = Went(), Steps(at, act)
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    """Send a request whose client leaves at the steps' await; return when its call is over.
+
+    Of a `half` body the end never comes.
+    """
+    went = Went()
+    messages = [{"type": "http.request", "body": body, "more_body": half}]
 
     async def receive() -> dict:
         if messages:

@@ -27,7 +27,7 @@ async def other(db) -> Ledger:
 @pytest.fixture
 async def site(own_database: str, tmp_path):
     """The application on a database of this test's own."""
-    limits = {"pool_size": 5, "lock_timeout": 0.2}
+    limits = {"pool_size": 5, "lock_timeout": 1.0}
     app = create_app(Settings(data_dir=tmp_path, database_url=own_database, **limits))
     async with app.test_app():
         yield app

@@ -8,7 +8,7 @@ from freshledger.app import Freshledger
 from freshledger.web.session import MAX_IN_MEMORY
 from ledger import Ledger, let_in, look, made, version_of
 from scopes import scope
-from stepping import cancel, counting, disconnect, request_leaving
+from stepping import Steps, cancel, counting, disconnect, request_leaving
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def test_leaving_at_every_await_of_a_real_write(
         while reached:
             at += 1
             body = b'{"name": "left at %d"}' % at
-            went = await request_leaving(site, asked, at, act, body=body)
+            went = await request_leaving(site, asked, Steps(at, act), body=body)
             assert (went.held, went.left) == (0, []), f"at await {at}"
             done = await made(db, ledger.id, version)
             assert done in ([], [("labels", "I", 1)]), f"at await {at}"

@@ -367,7 +367,7 @@ CHECKS = {
     snapshot_is_one: ["reads without a snapshot"],
 }
 PAIRS = [(check, fault) for check, faults in CHECKS.items() for fault in faults]
-LIMITS = {"pool_size": 5, "pool_timeout": 1.0, "lock_timeout": 0.2}
+LIMITS = {"pool_size": 5, "pool_timeout": 1.0, "lock_timeout": 1.0}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
