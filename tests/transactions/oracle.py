@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from conftest import Books, make_books
+from books import Books, make_books
 
 ALICE, BOB, CAROL = ("0x" + digit * 40 for digit in "abc")
 COIN = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"

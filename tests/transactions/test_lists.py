@@ -9,20 +9,8 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle import (
-    CHAINS,
-    COUNTERPARTIES,
-    STATUSES,
-    TOKEN,
-    TYPES,
-    Small,
-    in_days,
-    in_sizes,
-    make_small,
-    matches,
-)
 
-from conftest import Books, make_books
+from books import Books, make_books
 from freshledger.amounts import EXACT
 from freshledger.database import Database
 from freshledger.errors import Invalid
@@ -36,6 +24,18 @@ from freshledger.transactions.filters import (
 )
 from freshledger.transactions.periods import Clock
 from freshledger.transactions.rows import TransactionRow
+from transactions.oracle import (
+    CHAINS,
+    COUNTERPARTIES,
+    STATUSES,
+    TOKEN,
+    TYPES,
+    Small,
+    in_days,
+    in_sizes,
+    make_small,
+    matches,
+)
 
 CLOCK = Clock(ZoneInfo("UTC"), datetime(2024, 4, 1, 12, tzinfo=UTC))
 TEXTS = ("may", "COFFEE", "coffee ann", "100%_", "Bob", "feed0000", "tax ret", "nothing", "o'b")

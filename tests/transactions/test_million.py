@@ -7,7 +7,6 @@ all that the statement touched.
 import json
 
 import asyncpg
-import million
 import pytest
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ClauseElement, Executable
@@ -19,6 +18,7 @@ from freshledger.transactions.access import Order
 from freshledger.transactions.conditions import parameters_of, shape_of
 from freshledger.transactions.filters import TransactionFilter
 from freshledger.transactions.periods import Clock
+from transactions import million
 
 PAGE = 50
 MOST_ROWS, MOST_BUFFERS = 20 * PAGE, 500
@@ -96,8 +96,8 @@ def rows_read(node: dict) -> float:
     read = 0.0
     if node.get("Relation Name") in {"transactions", "transaction_labels"}:
         removed = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-        read = node["Actual Rows"] + sum(node.get(name, 0) for name in removed)
-        read *= node["Actual Loops"]
+        read = float(node["Actual Rows"]) + sum(node.get(name, 0) for name in removed)
+        read *= float(node["Actual Loops"])
     return read + sum(rows_read(child) for child in node.get("Plans", ()))
 
 
@@ -120,7 +120,7 @@ async def test_a_page_reads_little_of_a_million_rows(filled, monkeypatch):
     async with database.read() as session:
         for query, (most_rows, most_buffers) in bounds.items():
             rows, buffers, count = await measured(session, ledger, query)
-            print(
+            print(  # noqa: T201 - the measured numbers
                 f"{query or 'everything':60} {count:3} shown {rows:8.0f} rows {buffers:6} buffers"
             )
             found[query] = count

@@ -131,7 +131,7 @@ def _matching(selection: Selection) -> AnySelect:
     if selection.ids is not None:
         return matching.where(_T.c.id == any_(_IDS))
     if selection.group_key is not None:
-        return matching.where(_T.c.group_key == bindparam("group_key", type_=Text))
+        return matching.where(_T.c.group_key == bindparam("of_group", type_=Text))
     if selection.where is None:
         raise TypeError("a selection names ids, a group or a filter")
     return matching.where(*conditions(shape_of(selection.where), _T))
@@ -142,7 +142,7 @@ def _parameters(ledger_id: int, selection: Selection) -> dict[str, Any]:
     if selection.ids is not None:
         return parameters | {"ids": list(selection.ids)}
     if selection.group_key is not None:
-        return parameters | {"group_key": selection.group_key}
+        return parameters | {"of_group": selection.group_key}
     if selection.where is None:
         return parameters
     return parameters | parameters_of(selection.where, selection.clock)

@@ -67,8 +67,8 @@ class Part:
 
     @property
     def parameter(self) -> str:
-        """The name of its parameter."""
-        return f"not_{self.name}" if self.negated else self.name
+        """The name of its parameter; never a column's, which an UPDATE would set to it."""
+        return f"not_{self.name}" if self.negated else f"is_{self.name}"
 
     @property
     def type(self) -> TypeEngine[Any]:

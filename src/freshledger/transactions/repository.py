@@ -115,10 +115,13 @@ async def update_transaction(
 ) -> int:
     """Correct columns of a movement, remember which differ, and return its row version.
 
-    Raises NotFound, and PreconditionFailed where `version` is given and is not the row's.
+    Raises NotFound, PreconditionFailed where `version` is given and is not the row's, and
+    Invalid for an amount of a failed transaction.
     """
     itself = (Transaction.ledger_id == ledger_id, Transaction.id == transaction_id)
-    columns = [getattr(Transaction, name) for name in ("version", "hand_edited", *CORRECTABLE)]
+    columns = [
+        getattr(Transaction, name) for name in ("version", "hand_edited", "status", *CORRECTABLE)
+    ]
     kept = select(*columns).where(*itself).with_for_update(key_share=True)
     row = (await session.execute(kept)).one_or_none()
     if row is None:
@@ -128,6 +131,8 @@ async def update_transaction(
     changed = {name: value for name, value in values.items() if getattr(row, name) != value}
     if not changed:
         return int(row.version)
+    if row.status == "failed" and "amount" in changed:
+        raise Invalid("amount: a failed transaction moves nothing; its amount is 0", field="amount")
     by_hand = sorted({*row.hand_edited, *changed})
     edit = update(Transaction).where(*itself).values(**changed, hand_edited=by_hand)
     return (await session.execute(edit.returning(Transaction.version))).scalar_one()
