@@ -44,7 +44,10 @@ async def bring_in(page, history):
     await page.get_by_label("Files").set_input_files(history)
     await page.get_by_role("combobox", name="Wallet").fill("Everyday")
     await page.get_by_role("button", name="Read the files").click()
+    await expect(page.get_by_label("Time zone")).to_have_value("UTC")  # what the file does not say
+    await page.get_by_role("button", name="Read the files").click()
     await page.get_by_role("button", name="Import", exact=True).click()
+    await expect(page.get_by_role("link", name="Show the transactions")).to_be_visible()
     await page.get_by_role("link", name="Transactions").first.click()
     await expect(page.locator(".summary__count")).to_have_text("3 transactions")
 

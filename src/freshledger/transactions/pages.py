@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 
 from freshledger.errors import Invalid
 from freshledger.paging import MAX_LIMIT
-from freshledger.transactions import choices, display, edits, saved_filters, selections
+from freshledger.transactions import additions, choices, display, edits, saved_filters, selections
 from freshledger.transactions.display import Asked
 from freshledger.transactions.filters import PAGING, SORTS, Paging
 from freshledger.transactions.lists import list_transactions as list_rows
@@ -20,7 +20,7 @@ from freshledger.web.rendering import render
 from freshledger.web.session import current_session, snapshot
 
 blueprint = Blueprint("transactions", __name__)
-for _room in (edits.blueprint, selections.blueprint):
+for _room in (edits.blueprint, additions.blueprint, selections.blueprint):
     blueprint.register_blueprint(_room)
 
 ROOT = "/ledgers/<int:ledger_id>/transactions"
