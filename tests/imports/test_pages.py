@@ -3,8 +3,10 @@
 from io import BytesIO
 from typing import Any
 
+import msgspec
 from quart.datastructures import FileStorage
 
+from freshledger.app import create_app
 from freshledger.imports.formats.own import csv_header, csv_line
 
 
@@ -88,3 +90,25 @@ async def test_wrong_files_get_a_sentence(client: Any, books: Any) -> None:
     response = await begin(client, books, csv_header(), timezone="Mars/Olympus")
     assert response.status_code == 422
     assert "time zone" in await text_of(response)
+
+
+async def test_too_much_is_refused_with_a_sentence(books: Any, settings: Any) -> None:
+    small = create_app(msgspec.structs.replace(settings, max_upload=100_000))
+    async with small.test_app() as running:
+        client = running.test_client()
+        client.set_cookie("localhost", "freshledger", books.session_token)
+        for length in ("10000000000", None):
+            headers = {"Content-Type": "multipart/form-data; boundary=x"}
+            if length:
+                headers["Content-Length"] = length
+            async with client.request(
+                f"{books.path}/imports", method="POST", headers=headers
+            ) as connection:
+                await connection.send(b'--x\r\nContent-Disposition: form-data; name="files";')
+                await connection.send(b' filename="a.csv"\r\n\r\n')
+                for _ in range(20):
+                    await connection.send(b"0" * 10_000)
+                await connection.send_complete()
+            response = await connection.as_response()
+            assert response.status_code == 413
+            assert "at most 100,000 bytes" in await text_of(response)

@@ -1,9 +1,9 @@
 """Errors on their way out: the only place that knows which status a domain error has."""
 
 import msgspec
-from quart import Quart, Response, request
+from quart import Quart, Response, current_app, request
 from quart_schema import RequestSchemaValidationError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from freshledger.errors import (
     AppError,
@@ -89,7 +89,11 @@ async def _invalid_body(error: RequestSchemaValidationError) -> Response:
 async def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     code = (error.name or "error").lower().replace(" ", "_")
-    response = await answer(status, code, _SENTENCES.get(status) or error.description or code)
+    said = _SENTENCES.get(status) or error.description or code
+    if isinstance(error, RequestEntityTooLarge) and request.mimetype == "multipart/form-data":
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
+        said = _TOO_LARGE.format(limit=limit)
+    response = await answer(status, code, said)
     if error.response is not None:
         return error.response  # type: ignore[return-value]
     for name, value in error.get_headers():
@@ -102,6 +106,10 @@ async def _internal_error(_error: InternalServerError) -> Response:
     return await answer(500, "internal_error", _SENTENCES[500])
 
 
+_TOO_LARGE = (
+    "These files are too large: at most {limit:,} bytes are taken at once"
+    " (FRESHLEDGER_MAX_UPLOAD). Export shorter periods."
+)
 _SENTENCES = {
     404: "There is no such page here.",
     405: "This address does not take that method.",

@@ -26,6 +26,7 @@ from quart.wrappers.request import Body
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from freshledger.database import Database, is_retryable, refusal
 
@@ -76,6 +77,19 @@ class UnitOfWork:
 
 
 class _CompleteBody(Body):
+    """Knows whether all has arrived, and refuses too much of it also where no length was told."""
+
+    received = 0
+
+    def append(self, data: bytes) -> None:
+        """Take what arrived; Quart alone counts only what has not been read yet."""
+        self.received += len(data)
+        limit = self._max_content_length
+        if self._must_raise is None and limit is not None and self.received > limit:
+            self._must_raise = RequestEntityTooLarge()
+            self.set_complete()
+        super().append(data)
+
     @property
     def complete(self) -> bool:
         """Whether all of the body has arrived."""
