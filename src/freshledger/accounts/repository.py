@@ -113,14 +113,17 @@ async def insert_session(
     await session.execute(insert(Session).values(expires_at=expires_at, **values))
 
 
-async def list_sessions(session: AsyncSession, *, user_id: int) -> list[Session]:
-    """Return the user's live sessions, the newest first."""
+async def list_sessions(session: AsyncSession, *, user_id: int) -> list[AnyRow]:
+    """Return the user's live sessions, newest first: id, token_hash, user_agent and its times."""
     query = (
-        select(Session)
+        select(
+            Session.id, Session.token_hash, Session.user_agent, Session.created_at,
+            Session.expires_at,
+        )
         .where(Session.user_id == user_id, Session.expires_at > func.now())
         .order_by(Session.created_at.desc(), Session.id.desc())
-    )
-    return list((await session.execute(query)).scalars())
+    )  # fmt: skip
+    return list((await session.execute(query)).all())
 
 
 async def delete_session(session: AsyncSession, *, user_id: int, session_id: int) -> None:
@@ -179,14 +182,17 @@ async def use_invitation(session: AsyncSession, *, invitation_id: int) -> None:
         raise NotFound("this link was used already, or has expired; ask for a new one")
 
 
-async def list_invitations(session: AsyncSession) -> list[Invitation]:
-    """Return the invitations that can still be used, the newest first; not the set-up link."""
+async def list_invitations(session: AsyncSession) -> list[AnyRow]:
+    """Return the invitations that can still be used, newest first: id, email, is_admin, expires_at.
+
+    The set-up link is none of them.
+    """
     query = (
-        select(Invitation)
+        select(Invitation.id, Invitation.email, Invitation.is_admin, Invitation.expires_at)
         .where(Invitation.email.is_not(None), *_usable())
         .order_by(Invitation.created_at.desc(), Invitation.id.desc())
     )
-    return list((await session.execute(query)).scalars())
+    return list((await session.execute(query)).all())
 
 
 async def delete_invitation(session: AsyncSession, *, invitation_id: int) -> None:
