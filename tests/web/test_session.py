@@ -159,7 +159,7 @@ async def real_deadlock(site: Site) -> None:
     both = (site.post(f"crossing/{tag}/1/2"), site.post(f"crossing/{tag}/2/1"))
     responses = await asyncio.gather(*both)
     assert [response.status_code for response in responses] == [303, 303]
-    assert site.runs == 3
+    assert site.runs >= 3
     assert await site.total(tag) == 4
 
 
