@@ -4,6 +4,8 @@ A link's wallet, asset and type are part of its foreign key, so that they follow
 transaction; `carry` fills them in for whoever inserts a link without them.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -12,7 +14,11 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-CARRIED = {"wallet_id": sa.BigInteger(), "asset": sa.Text(), "type": sa.Text()}
+CARRIED: dict[str, sa.types.TypeEngine[Any]] = {
+    "wallet_id": sa.BigInteger(),
+    "asset": sa.Text(),
+    "type": sa.Text(),
+}
 LINKED = ["ledger_id", "transaction_id", "occurred_at"]
 KEY = ["ledger_id", "id", "occurred_at"]
 
@@ -24,7 +30,7 @@ ROWS = {
     "asset_chain": ("asset", "chain"),
     "counterparty_asset": ("counterparty", "asset"),
 }
-BY_HAND = {"postgresql_where": sa.text("contact_id IS NOT NULL")}
+BY_HAND = sa.text("contact_id IS NOT NULL")
 SIZE = sa.text("abs(amount)")
 
 CARRY = """
@@ -92,14 +98,14 @@ def upgrade() -> None:
         index = f"ix_transaction_labels_{name.removesuffix('_id')}"
         columns = ["ledger_id", "label_id", name, "occurred_at", "transaction_id"]
         op.create_index(index, "transaction_labels", columns)
-    for name, columns in ROWS.items():
-        order = ["ledger_id", *columns, "occurred_at", "id"]
+    for name, leading in ROWS.items():
+        order = ["ledger_id", *leading, "occurred_at", "id"]
         op.create_index(f"ix_transactions_{name}", "transactions", order)
     op.create_index(
         "ix_transactions_contact_asset",
         "transactions",
         ["ledger_id", "contact_id", "asset", "occurred_at", "id"],
-        **BY_HAND,
+        postgresql_where=BY_HAND,
     )
     op.create_index(
         "ix_transactions_asset_amount",

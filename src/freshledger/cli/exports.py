@@ -39,7 +39,9 @@ def _filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command("export")
 @click.option("--ledger", required=True, metavar="NAME", help="The ledger's name, or its id.")
-@click.option("--format", "format_", required=True, type=click.Choice(list(FORMATS)))
+@click.option(
+    "--format", "format_", required=True, type=click.Choice(list(FORMATS)), help="What to write."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Else standard output."
 )

@@ -12,7 +12,7 @@ from freshledger.startup import open_database
 @command("create")
 @click.option("--ledger", required=True, help="The name of the ledger, or its id.")
 @click.option("--user", metavar="EMAIL", required=True, help="For whom it acts; a member of it.")
-@click.option("--scope", type=click.Choice(commands.SCOPES), required=True)
+@click.option("--scope", type=click.Choice(commands.SCOPES), required=True, help="What it may do.")
 @click.option("--name", default="command line", show_default=True, help="What will use it.")
 @click.option(
     "--expires",
@@ -33,4 +33,4 @@ async def create(
     click.echo(token)
 
 
-token = click.Group("token", commands=[create], help="Make API tokens.")
+token = click.Group("token", commands=[create], help="Make API tokens for programs.")
