@@ -15,7 +15,7 @@ from freshledger.contacts import book_pages as contacts_pages
 from freshledger.imports import api as imports_api
 from freshledger.imports import export_pages
 from freshledger.imports import pages as imports_pages
-from freshledger.imports.runner import Tasks, running_tasks
+from freshledger.imports.tasks import Tasks, running_tasks
 from freshledger.labels import api as labels_api
 from freshledger.labels import pages as labels_pages
 from freshledger.ledgers import api as ledgers_api

@@ -4,13 +4,14 @@ import asyncio
 import json
 from datetime import timedelta
 from decimal import Decimal
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 import pytest
 
 from freshledger.errors import Conflict, Invalid
-from freshledger.imports import repository, runner
-from freshledger.imports.formats.own import csv_header
+from freshledger.imports import repository, runner, tasks
+from freshledger.imports.formats.own import csv_header, csv_line
 
 
 async def test_the_same_file_again_adds_nothing(desk: Any, movement: Any) -> None:
@@ -175,7 +176,7 @@ async def test_a_start_after_a_crash_puts_imports_right(
     await runner.claim_import(desk.database, crashed)
     running = await desk.stage(desk.file(*many(45_000)))
     task = await desk.begun(running)
-    await runner.recover_imports(desk.database)
+    await tasks.recover_imports(desk.database)
     assert (await desk.status(crashed), await desk.status(running)) == ("staged", "committing")
     await task
     assert await desk.status(running) == "done"
@@ -293,3 +294,17 @@ async def test_a_problem_is_told_by_line_and_column(desk: Any, movement: Any) ->
 
         (problem,) = await list_problems(session, ledger_id=key.ledger_id, import_id=key.import_id)
     assert (problem.line, problem.column) == (2, "amount")
+
+
+async def test_memory_does_not_grow_with_the_file(desk: Any, movement: Any) -> None:
+    file = desk.text(csv_header() + long_text(movement, 100_000))
+    await desk.stage(desk.text(csv_header() + long_text(movement, 20_000)))
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    key = await desk.stage(file)
+    assert (await desk.commit(key))["new"] == 100_000
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+def long_text(movement: Any, count: int) -> str:
+    line = csv_line(movement("row {}"))
+    return "".join(line.replace("{}", str(n)) for n in range(count))

@@ -79,6 +79,7 @@ async def run_export(database: Database, settings: Settings, order: Order, expor
     path = file_of(settings, order.ledger_id, export_id)
     key = {"ledger_id": order.ledger_id, "export_id": export_id}
     ended: dict[str, object] = {"status": "failed", "error": "it was interrupted; make it again"}
+    await asyncio.to_thread(_drop_old, settings)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with path.open("wb") as stream:

@@ -17,6 +17,7 @@ from freshledger.imports.committing import Key
 from freshledger.imports.files import drop_spool, spool
 from freshledger.imports.formats import FORMATS
 from freshledger.imports.staging import plan_for_many
+from freshledger.imports.tasks import Tasks
 from freshledger.settings import Settings
 from freshledger.web.context import ledger, viewer
 from freshledger.web.rendering import render, see_other
@@ -33,7 +34,7 @@ class _App(FreshQuart):
     """What these pages need of the application."""
 
     settings: Settings
-    tasks: runner.Tasks
+    tasks: Tasks
 
 
 def this_app() -> _App:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnyRow
 
-SHOWN = 20
+SHOWN = 12
 """How many rows of each kind a preview shows."""
 
 SHOWN_PROBLEMS = 200

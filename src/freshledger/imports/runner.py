@@ -8,8 +8,7 @@ transaction holds an advisory lock, so that a start after a crash sees that nobo
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +21,7 @@ from freshledger.errors import AppError, Conflict
 from freshledger.imports import committing, preview, repository
 from freshledger.imports.commands import Batch, stage_import
 from freshledger.imports.committing import Key
-from freshledger.imports.exports import recover_exports
-from freshledger.imports.files import drop_other_spools, drop_spool
+from freshledger.imports.files import drop_spool
 from freshledger.imports.preview import Counts
 from freshledger.imports.staging import Report, plan_for_many
 from freshledger.settings import Settings
@@ -228,22 +226,6 @@ UPDATE imports SET status = :status, error = :error,
 WHERE ledger_id = :ledger_id AND id = :import_id AND status = 'committing'
 """)
 
-# Whatever a crash left: what nobody commits any more waits again, if its rows are still there.
-_RECOVER = text("""
-UPDATE imports i SET
-  status = CASE WHEN EXISTS (SELECT FROM staged_rows s
-                             WHERE s.ledger_id = i.ledger_id AND s.import_id = i.id)
-                THEN 'staged' ELSE 'failed' END,
-  error = 'the program was stopped while it committed; the ledger is as it was before'
-WHERE status = 'committing'
-  AND pg_try_advisory_xact_lock(hashtextextended('import ' || ledger_id || '/' || id, 0))
-""")
-_LEFT_OVER = text("""
-DELETE FROM staged_rows s WHERE NOT EXISTS (
-  SELECT FROM imports i WHERE i.ledger_id = s.ledger_id AND i.id = s.import_id
-                          AND i.status IN ('staged', 'committing'))
-""")
-
 
 async def forget_import(database: Database, key: Key) -> None:
     """Delete an import that was interrupted and waits again; in any other state it stays."""
@@ -267,59 +249,3 @@ async def run_uploaded(
         await asyncio.to_thread(drop_spool, settings, token)
         raise
     await asyncio.to_thread(drop_spool, settings, token)
-
-
-_WAITING = text("""
-SELECT options ->> 'token' FROM imports
-WHERE status IN ('staged', 'committing') AND options ->> 'token' IS NOT NULL
-""")
-
-
-async def recover_imports(database: Database) -> None:
-    """Put right what a crash left behind; other processes' imports go on undisturbed."""
-    async with database.write.begin() as session:
-        await session.execute(text("SET LOCAL statement_timeout = 0"))
-        await session.execute(_RECOVER)
-        await session.execute(_LEFT_OVER)
-
-
-class Tasks:
-    """The long work of this process; at its end they are stopped, and leave nothing half done."""
-
-    def __init__(self) -> None:
-        self._running: set[asyncio.Task[Any]] = set()
-
-    def start(self, work: Coroutine[Any, Any, Any], what: str) -> asyncio.Task[Any]:
-        """Begin `work`; its failure is logged as that of `what`."""
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(lambda done: self._ended(done, what))
-        return task
-
-    def _ended(self, task: asyncio.Task[Any], what: str) -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            expected = isinstance(error, AppError)
-            log.log(logging.INFO if expected else logging.ERROR, "%s ended: %s", what, error,
-                    exc_info=None if expected else error)  # fmt: skip
-
-    async def stop(self) -> None:
-        """Cancel them all, and wait until they have put their status right."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
-
-@asynccontextmanager
-async def running_tasks(database: Database, settings: Settings) -> AsyncIterator[Tasks]:
-    """Yield the tasks of a process that serves, after putting right what a crash left."""
-    await recover_imports(database)
-    await recover_exports(database, settings)
-    async with database.read() as session:
-        waiting = set(await session.scalars(_WAITING))
-    await asyncio.to_thread(drop_other_spools, settings, waiting)
-    tasks = Tasks()
-    try:
-        yield tasks
-    finally:
-        await tasks.stop()
