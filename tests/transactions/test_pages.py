@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import make_books, signed_in
+from books import make_books, signed_in
 from movements import ANN, make_row, make_rows
 
 HTMX = {"HX-Request": "true"}
