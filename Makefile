@@ -33,7 +33,7 @@ test: setup  ## run the tests on all cores (args="tests/cli -k psql" for some)
 
 check: setup  ## everything CI checks: format, lint, types, floors, migrations, tests
 	$(BIN)/ruff format --check --quiet
-	$(BIN)/ruff check --quiet
+	$(BIN)/ruff check --no-cache --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/freshledger migration check

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from history import Event, History
+
 from ledger import Ledger, current_tx, look, make_ledger, version_of
 
 WRITERS, TRANSACTIONS, MANY_TIMES = 16, 20, 25
