@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +12,10 @@ import asyncpg
 import pytest
 
 from freshledger.database import Database
-from freshledger.imports import commands, preview, runner
+from freshledger.imports import commands, preview, runner, uploads
 from freshledger.imports.commands import Batch
 from freshledger.imports.committing import Key
-from freshledger.imports.files import measure
+from freshledger.imports.files import measure, spool
 from freshledger.imports.formats.own import csv_header, csv_line
 from freshledger.imports.formats.records import Movement
 from freshledger.settings import Settings
@@ -110,6 +111,18 @@ class Desk:
         if task.done():
             await task
         return task
+
+    async def upload(self, *files: Path, wallet: str = "Main") -> tuple[Key, str]:
+        """Open an import of these files as the pages do; returns its key and its spool."""
+        with ExitStack() as stack:
+            streams = [(file.name, stack.enter_context(file.open("rb"))) for file in files]
+            token, sources = spool(self.settings, streams)
+        batch = Batch(self.ledger_id, self.books.user_id, wallet, sources, token)
+        return await uploads.open_upload(self.database, batch, {}, actor="test"), token
+
+    async def read(self, key: Key, token: str) -> None:
+        """Read an opened import as the task of a process does."""
+        await uploads.run_upload(self.database, self.settings, key, actor="test", token=token)
 
     async def cancel(self, key: Key) -> None:
         async with self.database.write.begin() as session:

@@ -26,9 +26,9 @@ async def test_stage_commit_and_take_back(
     response = await client.post(
         f"{books.api}/imports", form={"wallet": "Main"}, files=files, headers=csrf
     )
-    assert response.status_code == 201
+    assert response.status_code == 202
     url = response.headers["Location"]
-    staged = await response.get_json()
+    staged = await until(client, url, "staged")
     assert (staged["status"], staged["counts"]["new"], staged["wallet"]) == ("staged", 2, "Main")
     assert staged["files"] == [
         {"name": "export.csv", "format": "freshledger-csv", "size": len(text.encode())}
@@ -47,8 +47,13 @@ async def test_wrong_files_leave_nothing(client: Any, books: Any, csrf: Any, psq
     response = await client.post(
         f"{books.api}/imports", form={"wallet": "Main"}, files=files, headers=csrf
     )
-    assert response.status_code == 422
-    assert (await response.get_json())["field"] == "format"
+    assert response.status_code == 202
+    url = response.headers["Location"]
+    found = await until(client, url, "staged")
+    assert found["counts"] is None
+    assert found["error"].startswith("x.csv: this is none of the known formats")
+    assert (await client.post(f"{url}/commit", headers=csrf)).status_code == 409
+    assert (await client.delete(url, headers=csrf)).status_code == 204
     left = "SELECT count(*) FROM wallets WHERE ledger_id = $1"
     assert await psql.fetchval(left, books.ledger_id) == 0
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from freshledger.errors import Conflict, Invalid
-from freshledger.imports import repository, runner, tasks
+from freshledger.imports import repository, runner, tasks, work
 from freshledger.imports.formats.own import csv_header, csv_line
 
 
@@ -137,7 +137,7 @@ async def test_a_cancelled_import_leaves_the_ledger_as_it_was(desk: Any, many: A
     assert shown is not None
     assert shown[1] == 45_000
     await desk.cancel(key)
-    with pytest.raises(runner.Cancelled):
+    with pytest.raises(work.Cancelled):
         await task
     assert await desk.status(key) == "cancelled"
     assert [await desk.count(table) for table in ("transactions", "labels", "staged_rows")] == [

@@ -1,5 +1,6 @@
 """The pages of imports, from the file to the result and back."""
 
+import asyncio
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,14 @@ def upload(*texts: str, name: str = "export.csv") -> Any:
 
 async def text_of(response: Any) -> str:
     return await response.get_data(as_text=True)
+
+
+async def ended(client: Any, url: str) -> str:
+    """Look at an import until no task works on it; each look waits for the database."""
+    async with asyncio.timeout(30):
+        while "hx-trigger" in (page := await text_of(await client.get(url))):
+            pass
+    return page
 
 
 async def begin(client: Any, books: Any, text: str, **form: str) -> Any:
@@ -37,12 +46,12 @@ async def test_from_the_file_to_the_result_and_back(
     response = await begin(client, books, text)
     assert response.status_code == 303
     url = response.location
-    page = await text_of(await client.get(url))
+    page = await ended(client, url)
     assert "Import what can be read, leave 1 rows out" in page
     assert "&lt;script&gt;" in page
     response = await post(client, books, f"{url}/commit")
     assert (response.status_code, response.location) == (303, url)
-    page = await text_of(await client.get(url))
+    page = await ended(client, url)
     assert "Take this import back" in page
     assert (
         await psql.fetchval(
@@ -65,12 +74,12 @@ async def test_what_the_file_does_not_say_is_asked(client: Any, books: Any, app:
     text = "transaction_hash,label,confirmations,value,timestamp\r\n"
     response = await begin(client, books, text)
     url = response.location
-    page = await text_of(await client.get(url))
+    page = await ended(client, url)
     assert "Time zone of the times" in page
     assert "Import</" not in page.replace("Import into", "")
     answered = await post(client, books, f"{url}/answers", timezone="Europe/Berlin")
     assert answered.status_code == 303
-    assert "Already there" in await text_of(await client.get(url))
+    assert "Already there" in await ended(client, url)
     assert (await post(client, books, f"{url}/discard")).status_code == 303
     assert (await client.get(url)).status_code == 404
     assert list((app.settings.data_dir / "uploads").iterdir()) == []
@@ -78,7 +87,7 @@ async def test_what_the_file_does_not_say_is_asked(client: Any, books: Any, app:
 
 async def test_wrong_files_get_a_sentence(client: Any, books: Any) -> None:
     response = await begin(client, books, "nothing,that,we,know\n1,2,3,4\n")
-    page = await text_of(await client.get(response.location))
+    page = await ended(client, response.location)
     assert "none of the known formats" in page
     response = await client.post(
         f"{books.path}/imports", form={"wallet": "Main", "csrf_token": books.csrf_token}

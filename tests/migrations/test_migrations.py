@@ -111,7 +111,7 @@ async def test_a_migration_gives_up_rather_than_block_others(own_database: str):
     reader = await asyncpg.connect(own_database)
     transaction = reader.transaction()
     await transaction.start()
-    await reader.execute("SELECT FROM transaction_labels")
+    await reader.execute("SELECT FROM imports")
     with pytest.raises(DBAPIError, match="lock timeout"):
         await downgrade(own_database, "base")
     await transaction.rollback()

@@ -12,13 +12,18 @@ from quart_schema import document_request, document_response, tag_blueprint
 
 from freshledger.database import AnyRow
 from freshledger.imports import commands, export_pages, preview, repository
-from freshledger.imports.commands import Batch
-from freshledger.imports.files import drop_spool, spool
-from freshledger.imports.pages import begin_commit, key_of, this_app
+from freshledger.imports.pages import (
+    PATIENCE,
+    WORKING,
+    begin_commit,
+    begin_upload,
+    key_of,
+    this_app,
+)
 from freshledger.imports.reading import sentence_of
 from freshledger.imports.staging import plan_for_many
 from freshledger.web.api import json_response, read_body
-from freshledger.web.context import requires, viewer
+from freshledger.web.context import requires
 from freshledger.web.session import current_session, snapshot
 
 blueprint = Blueprint("imports_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>")
@@ -50,10 +55,13 @@ class CountsOut(msgspec.Struct):
 
 
 class ImportOut(msgspec.Struct):
-    """An import; `done` of `total` movements are written while it is being committed."""
+    """An import; `done` of `total` bytes are read, or movements written, while that goes on.
+
+    A staged one without counts could not be read: `error` says why.
+    """
 
     id: int
-    status: Literal["staged", "committing", "done", "failed", "cancelled", "taken_back"]
+    status: Literal["reading", "staged", "committing", "done", "failed", "cancelled", "taken_back"]
     wallet: str
     wallet_id: int
     files: list[FileOut]
@@ -89,27 +97,16 @@ class ExportOut(msgspec.Struct):
 
 
 @blueprint.post("/imports")
-@document_response(ImportOut, 201)
+@document_response(ImportOut, 202)
 async def stage_import(ledger_id: int) -> ResponseReturnValue:
-    """Stage files: a multipart form of `files` (several) and `wallet`, its name.
+    """Begin to read files: a multipart form of `files` (several) and `wallet`, its name.
 
-    `format`, `address`, `timezone` and `chain` say what the files do not. Nothing is in the
-    ledger until the import is committed.
+    `format`, `address`, `timezone` and `chain` say what the files do not. Look at the import
+    until it is staged; nothing is in the ledger before it is committed.
     """
-    form, app = await request.form, this_app()
-    answers = commands.parse_answers(form)
-    uploads = [(f.filename or "", f.stream) for f in (await request.files).getlist("files") if f]
-    token, sources = await asyncio.to_thread(spool, app.settings, uploads)
-    try:
-        import_id = await commands.stage_import(
-            current_session(),
-            batch=Batch(ledger_id, viewer().user_id, form.get("wallet", ""), sources),
-            answers=answers,
-            report=lambda _done, _total: None,
-        )
-    finally:
-        await asyncio.to_thread(drop_spool, app.settings, token)
-    response = await _answer(ledger_id, import_id, 201)
+    import_id, task = await begin_upload(await request.form)
+    await asyncio.wait([task], timeout=PATIENCE)
+    response = await _answer(ledger_id, import_id, 202)
     response.headers["Location"] = f"{request.path}/{import_id}"
     return response
 
@@ -131,12 +128,12 @@ async def commit_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 
 @blueprint.delete("/imports/<int:import_id>")
 async def delete_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
-    """Discard it if it is staged, cancel it if it is being committed, else take it back."""
+    """Discard it if it is staged, cancel what is being done with it, else take it back."""
     session, key = current_session(), key_of(import_id)
     found = await repository.get_import(session, ledger_id=ledger_id, import_id=import_id)
     if found.status == "staged":
         await commands.discard_import(session, this_app().settings, key=key)
-    elif found.status == "committing":
+    elif found.status in WORKING:
         await commands.cancel_import(session, key=key)
     else:
         await commands.take_back_import(session, key=key)
@@ -164,7 +161,7 @@ async def _answer(ledger_id: int, import_id: int, status: int = 200) -> Response
         files=[FileOut(file.name, file.format, file.size) for file in files],
         counts=counts,
         problems=[sentence_of(p.file, p.line, p.column, p.message) for p in problems],
-        error=found.error,
+        error=found.error or (found.options.get("problem") or {}).get("message"),
         done=done,
         total=total,
         created_at=found.created_at,

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import func, text
@@ -11,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.chains import normalize_address, parse_chain
 from freshledger.database import AnyRow
-from freshledger.errors import AppError, Conflict, Invalid
-from freshledger.imports import repository
+from freshledger.errors import Conflict, Invalid
+from freshledger.imports import repository, work
 from freshledger.imports.committing import Key, delete_staged
 from freshledger.imports.files import Source, drop_spool, find_format, missing_options, spooled
 from freshledger.imports.formats.records import Format, Options
@@ -21,9 +20,11 @@ from freshledger.imports.staging import (
     Report,
     ensure_wallet,
     insert_file,
+    plan_for_many,
     stage_file,
     tell_equals_apart,
 )
+from freshledger.imports.work import READING
 from freshledger.settings import Settings
 
 ANSWERS = ("format", "address", "timezone", "chain")
@@ -68,12 +69,14 @@ async def stage_import(
 ) -> int:
     """Stage files as one import; returns its id. Raises Invalid, and stages nothing then."""
     import_id = await open_import(session, batch=batch, answers=answers)
-    await _stage(session, Key(batch.ledger_id, import_id), batch.sources, answers, report)
+    key = Key(batch.ledger_id, import_id)
+    await _stage(session, key, batch.sources, answers, report)
+    await work.finish(session, key, READING, "staged")
     return import_id
 
 
 async def open_import(session: AsyncSession, *, batch: Batch, answers: Mapping[str, str]) -> int:
-    """Make an import whose files have not been read yet."""
+    """Make an import whose files are to be read; raises Invalid."""
     if not batch.sources:
         raise Invalid("files: choose at least one file", field="files")
     wallet_id, made = await ensure_wallet(session, ledger_id=batch.ledger_id, name=batch.wallet)
@@ -87,6 +90,7 @@ async def open_import(session: AsyncSession, *, batch: Batch, answers: Mapping[s
         ledger_id=batch.ledger_id,
         user_id=batch.user_id,
         wallet_id=wallet_id,
+        status=READING.status,
         options=options,
     )
     for source in batch.sources:
@@ -96,40 +100,36 @@ async def open_import(session: AsyncSession, *, batch: Batch, answers: Mapping[s
     return import_id
 
 
-async def read_spooled(
-    session: AsyncSession, settings: Settings, *, key: Key, answers: Mapping[str, str]
-) -> None:
-    """Read an opened import's files with these answers, in place of what was read before.
+async def answer_import(session: AsyncSession, *, key: Key, answers: Mapping[str, str]) -> None:
+    """Let an import's files be read again with these answers; raises Conflict if it is too late."""
+    where = asdict(key)
+    found = await repository.get_import(session, **where)
+    options = found.options | {"answers": answers, "problem": None}
+    steps = {"staged": READING.status}
+    await repository.move_import(session, **where, steps=steps, options=options, counts={})
+
+
+async def read_spooled(session: AsyncSession, settings: Settings, *, key: Key) -> None:
+    """Read an opened import's files, in place of what was read before.
 
     What is wrong or still to be answered is kept with the import, and nothing is staged then.
+    Raises Cancelled if somebody cancels it meanwhile.
     """
-    found = await repository.get_import(session, ledger_id=key.ledger_id, import_id=key.import_id)
-    if found.status != "staged":
-        raise Conflict("only an import that has not been committed can be read again")
+    found = await repository.get_import(session, **asdict(key))
     await delete_staged(session, key)
-    files = await repository.list_files(session, ledger_id=key.ledger_id, import_id=key.import_id)
+    files = await repository.list_files(session, **asdict(key))
     names = [file.name for file in files]
-    problem: AppError | None = None
+    problem: dict[str, str | None] | None = None
     try:
         sources = await asyncio.to_thread(spooled, settings, found.options["token"] or "", names)
         async with session.begin_nested():
+            answers = found.options["answers"]
             await _stage(session, key, sources, answers, lambda _done, _total: None)
     except Invalid as error:
-        problem = error
-    await _note_problem(session, key, answers, problem)
-
-
-async def _note_problem(
-    session: AsyncSession, key: Key, answers: Mapping[str, str], problem: AppError | None
-) -> None:
-    found = await repository.get_import(session, ledger_id=key.ledger_id, import_id=key.import_id)
-    said = {"message": problem.message, "field": problem.field} if problem else None
-    values: dict[str, Any] = {"options": found.options | {"answers": answers, "problem": said}}
-    if problem:
-        values["counts"] = {}
-    await repository.update_import(
-        session, ledger_id=key.ledger_id, import_id=key.import_id, **values
-    )
+        problem = {"message": error.message, "field": error.field}
+        values = {"options": found.options | {"problem": problem}, "counts": {}}
+        await repository.update_import(session, **asdict(key), **values)
+    await work.finish(session, key, READING, "staged")
 
 
 async def _stage(
@@ -182,11 +182,9 @@ async def _read_files(
     options: Options,
     report: Report,
 ) -> list[int]:
-    await session.execute(text("SET LOCAL statement_timeout = 0"))
-    # Rows that have just come by COPY have no statistics: PostgreSQL takes them for few.
-    await session.execute(text("SET LOCAL enable_nestloop = off"))
+    await plan_for_many(session)
     noted = await repository.list_files(session, ledger_id=key.ledger_id, import_id=key.import_id)
-    total, before = sum(source.size for source, _ in files), 0
+    progress = _Progress(session, key, report, sum(source.size for source, _ in files))
     made: list[int] = []
     for (source, format_), file in zip(files, noted, strict=True):
         await repository.update_file(
@@ -198,31 +196,46 @@ async def _read_files(
             place=place,
             source=source,
             how=(format_, options),
-            report=lambda done, _size, before=before: report(before + done, total),  # type: ignore[misc]
+            report=progress.tell,
         )
-        before += source.size
+        progress.before += source.size
     return made
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How many bytes of `total` are read; `before` are those of the files before this one."""
+
+    session: AsyncSession
+    key: Key
+    report: Report
+    total: int
+    before: int = 0
+
+    async def tell(self, done: int) -> None:
+        await work.show(self.session, self.key, READING, self.before + done, self.total)
+        self.report(self.before + done, self.total)
 
 
 async def discard_import(session: AsyncSession, settings: Settings, *, key: Key) -> None:
     """Forget an import that was not committed, its upload and the empty wallets it made."""
     found = await repository.get_import(session, ledger_id=key.ledger_id, import_id=key.import_id)
     if found.status != "staged":
-        raise Conflict("only an import that has not been committed can be discarded")
+        raise Conflict("only an import that has been read and not committed can be discarded")
     await repository.delete_import(session, ledger_id=key.ledger_id, import_id=key.import_id)
     await asyncio.to_thread(drop_spool, settings, found.options.get("token"))
 
 
 async def cancel_import(session: AsyncSession, *, key: Key) -> None:
-    """Stop an import that is being committed; it leaves the ledger as it was before.
+    """Stop an import that is being read or committed; the ledger stays as it was before.
 
-    The commit sees it before its next part, whichever process makes it.
+    The work sees it before its next part, whichever process does it.
     """
     await repository.move_import(
         session,
         ledger_id=key.ledger_id,
         import_id=key.import_id,
-        steps={"committing": "cancelled"},
+        steps={"reading": "cancelled", "committing": "cancelled"},
         finished_at=func.now(),
     )
 

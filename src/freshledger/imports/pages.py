@@ -11,7 +11,7 @@ from freshledger.amounts import format_amount
 from freshledger.chains import CHAINS
 from freshledger.database import AnyRow
 from freshledger.errors import Conflict, Invalid
-from freshledger.imports import commands, preview, repository, runner
+from freshledger.imports import commands, preview, repository, runner, uploads
 from freshledger.imports.commands import ANSWERS, Batch
 from freshledger.imports.committing import Key
 from freshledger.imports.files import drop_spool, spool
@@ -26,8 +26,11 @@ from freshledger.web.session import FreshQuart, current_session, snapshot
 blueprint = Blueprint("imports", __name__)
 blueprint.add_app_template_filter(format_amount, "plain_amount")
 
-PATIENCE = 1.5
-"""Seconds that a commit may take before the browser is shown its progress instead."""
+PATIENCE = 0.5
+"""Seconds that reading or committing may take before the browser is shown its progress."""
+
+WORKING = ("reading", "committing")
+"""What an import's status is while a task works on it."""
 
 
 class _App(FreshQuart):
@@ -64,31 +67,41 @@ async def new_import(ledger_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports")
 async def create_import(ledger_id: int) -> ResponseReturnValue:
-    """Take the files, read them, and show what they hold or what is still to be answered."""
+    """Take the files and begin to read them; small ones are read before this answers."""
     form = await request.form
     try:
-        import_id = await _open(form)
+        import_id, task = await begin_upload(form)
     except Invalid as error:
         names = await repository.list_wallet_names(current_session(), ledger_id=ledger_id)
         choices = _choices() | {"problem": {"message": error.message, "field": error.field}}
         page = await render("imports/new.html", wallets=names, values=form, **choices)
         return page, 422
+    await asyncio.wait([task], timeout=PATIENCE)
     return see_other(_url("show_import", import_id))
 
 
-async def _open(form: Any) -> int:  # noqa: ANN401 - a form's MultiDict
+async def begin_upload(form: Any) -> tuple[int, asyncio.Task[Any]]:  # noqa: ANN401 - a form's MultiDict
+    """Take a form's files, and start to read them; raises Invalid where that cannot begin.
+
+    Returns the import's id and the task.
+    """
     answers = commands.parse_answers(form)
-    settings, session = this_app().settings, current_session()
-    uploads = [(f.filename or "", f.stream) for f in (await request.files).getlist("files") if f]
-    token, sources = await asyncio.to_thread(spool, settings, uploads)
+    app, who = this_app(), viewer()
+    uploads_ = [(f.filename or "", f.stream) for f in (await request.files).getlist("files") if f]
+    token, sources = await asyncio.to_thread(spool, app.settings, uploads_)
     try:
-        batch = Batch(ledger().id, viewer().user_id, form.get("wallet", ""), sources, token)
-        import_id = await commands.open_import(session, batch=batch, answers=answers)
-        await commands.read_spooled(session, settings, key=key_of(import_id), answers=answers)
+        batch = Batch(ledger().id, who.user_id, form.get("wallet", ""), sources, token)
+        key = await uploads.open_upload(app.database, batch, answers, actor=who.actor)
     except BaseException:
-        drop_spool(settings, token)
+        drop_spool(app.settings, token)
         raise
-    return import_id
+    return key.import_id, _begin_reading(key, token)
+
+
+def _begin_reading(key: Key, token: str | None) -> asyncio.Task[Any]:
+    app = this_app()
+    work = uploads.run_upload(app.database, app.settings, key, actor=viewer().actor, token=token)
+    return app.tasks.start(work, f"reading of import {key.ledger_id}/{key.import_id}")
 
 
 @blueprint.get("/ledgers/<int:ledger_id>/imports/<int:import_id>")
@@ -103,7 +116,7 @@ async def show_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
             "titles": titles(),
             "shown_problems": preview.SHOWN_PROBLEMS,
         }
-        if found.status == "committing":
+        if found.status in WORKING:
             page["progress"] = await repository.find_progress(session, **key)
         elif found.status == "staged" and "movements" in found.counts:
             page |= await _preview(session, found, key)
@@ -128,12 +141,13 @@ async def _preview(session: Any, found: AnyRow, key: dict[str, int]) -> dict[str
 
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/answers")
-async def answer_import(ledger_id: int, import_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
+async def answer_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Read the files again with other answers: their format, address, zone or chain."""
-    answers = commands.parse_answers(await request.form)
-    await commands.read_spooled(
-        current_session(), this_app().settings, key=key_of(import_id), answers=answers
-    )
+    answers, key = commands.parse_answers(await request.form), key_of(import_id)
+    found = await repository.get_import(current_session(), ledger_id=ledger_id, import_id=import_id)
+    await uploads.claim_upload(this_app().database, key, answers)
+    task = _begin_reading(key, found.options.get("token"))
+    await asyncio.wait([task], timeout=PATIENCE)
     return see_other(_url("show_import", import_id))
 
 
@@ -160,7 +174,7 @@ async def begin_commit(ledger_id: int, import_id: int) -> asyncio.Task[Any]:
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/cancel")
 async def cancel_import(ledger_id: int, import_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
-    """Stop a commit; the ledger stays as it was."""
+    """Stop to read or to commit; the ledger stays as it was."""
     await commands.cancel_import(current_session(), key=key_of(import_id))
     return see_other(_url("show_import", import_id))
 

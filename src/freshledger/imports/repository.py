@@ -96,7 +96,7 @@ async def update_file(session: AsyncSession, *, ledger_id: int, file_id: int, sl
 
 
 async def insert_import(session: AsyncSession, **values: Any) -> int:  # noqa: ANN401 - its columns
-    """Make an import that is staged; returns its id."""
+    """Make an import; returns its id."""
     made = await session.execute(insert(Import).values(values).returning(Import.id))
     return made.scalar_one()
 
@@ -144,6 +144,7 @@ async def move_import(
 
 
 _SAID = {
+    "reading": "the files of this import are being read right now; wait for it, or cancel it",
     "staged": "this import has not been committed",
     "committing": "this import is being committed right now; wait for it, or cancel it",
     "done": "this import has been committed already",
@@ -183,7 +184,10 @@ async def count_staged(session: AsyncSession, *, ledger_id: int, import_id: int)
 async def find_progress(
     session: AsyncSession, *, ledger_id: int, import_id: int
 ) -> tuple[int, int] | None:
-    """Return how far a commit is (done, total), whichever process makes it."""
+    """Return how far the work on it is (done, total), whichever process does it.
+
+    It is bytes while files are read, movements while they are committed.
+    """
     name = progress_name(ledger_id, import_id, "")
     shown = await session.scalar(_PROGRESS, {"name": name})
     if shown is None:
@@ -193,7 +197,7 @@ async def find_progress(
 
 
 def progress_name(ledger_id: int, import_id: int, progress: str) -> str:
-    """Name the connection that commits an import: what pg_stat_activity shows everybody."""
+    """Name the connection that works on an import: what pg_stat_activity shows everybody."""
     return f"freshledger import {ledger_id}/{import_id} {progress}"
 
 

@@ -5,7 +5,7 @@ counted by PostgreSQL, not here.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import insert, select, text
@@ -74,12 +74,12 @@ async def insert_file(
 
 async def stage_file(
     session: AsyncSession, *, place: Place, source: Source, how: tuple[Format, Options],
-    report: Report,
+    report: Callable[[int], Awaitable[None]],
 ) -> list[int]:  # fmt: skip
     """Read one file into staged_rows; returns the ids of wallets that it made.
 
     Raises Invalid, naming file, line and column, where the file cannot be read to its end.
-    `report` gets bytes.
+    `report` gets how many of its bytes are read.
     """
     wallets: dict[str, int] = {}
     made: list[int] = []
@@ -102,7 +102,7 @@ async def stage_file(
                 await _copy(session, rows)
             finally:
                 batch = await reading
-            report(source.size if stream.closed else stream.tell(), source.size)
+            await report(source.size if stream.closed else stream.tell())
     return made
 
 

@@ -22,20 +22,26 @@ UPDATE imports i SET
   status = CASE WHEN EXISTS (SELECT FROM staged_rows s
                              WHERE s.ledger_id = i.ledger_id AND s.import_id = i.id)
                 THEN 'staged' ELSE 'failed' END,
-  error = 'the program was stopped while it committed; the ledger is as it was before'
+  error = 'the program was stopped while it committed'
 WHERE status = 'committing'
+  AND pg_try_advisory_xact_lock(hashtextextended('import ' || ledger_id || '/' || id, 0))
+""")
+_RECOVER_READING = text("""
+UPDATE imports SET status = 'failed', error = 'the program was stopped while it read',
+  finished_at = now()
+WHERE status = 'reading'
   AND pg_try_advisory_xact_lock(hashtextextended('import ' || ledger_id || '/' || id, 0))
 """)
 _LEFT_OVER = text("""
 DELETE FROM staged_rows s WHERE NOT EXISTS (
   SELECT FROM imports i WHERE i.ledger_id = s.ledger_id AND i.id = s.import_id
-                          AND i.status IN ('staged', 'committing'))
+                          AND i.status IN ('reading', 'staged', 'committing'))
 """)
 
 
 _WAITING = text("""
 SELECT options ->> 'token' FROM imports
-WHERE status IN ('staged', 'committing') AND options ->> 'token' IS NOT NULL
+WHERE status IN ('reading', 'staged', 'committing') AND options ->> 'token' IS NOT NULL
 """)
 
 
@@ -44,6 +50,7 @@ async def recover_imports(database: Database) -> None:
     async with database.write.begin() as session:
         await session.execute(text("SET LOCAL statement_timeout = 0"))
         await session.execute(_RECOVER)
+        await session.execute(_RECOVER_READING)
         await session.execute(_LEFT_OVER)
 
 
