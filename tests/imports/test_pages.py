@@ -8,6 +8,7 @@ import msgspec
 from quart.datastructures import FileStorage
 
 from freshledger.app import create_app
+from freshledger.imports.files import uploads_folder
 from freshledger.imports.formats.own import csv_header, csv_line
 
 
@@ -71,6 +72,7 @@ async def test_from_the_file_to_the_result_and_back(
 
 
 async def test_what_the_file_does_not_say_is_asked(client: Any, books: Any, app: Any) -> None:
+    before = spools(app)
     text = "transaction_hash,label,confirmations,value,timestamp\r\n"
     response = await begin(client, books, text)
     url = response.location
@@ -82,7 +84,11 @@ async def test_what_the_file_does_not_say_is_asked(client: Any, books: Any, app:
     assert "Already there" in await ended(client, url)
     assert (await post(client, books, f"{url}/discard")).status_code == 303
     assert (await client.get(url)).status_code == 404
-    assert list((app.settings.data_dir / "uploads").iterdir()) == []
+    assert spools(app) == before
+
+
+def spools(app: Any) -> set[Any]:
+    return set(uploads_folder(app.settings).glob("*"))
 
 
 async def test_wrong_files_get_a_sentence(client: Any, books: Any) -> None:

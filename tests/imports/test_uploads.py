@@ -1,6 +1,8 @@
 """Reading an upload: seen while it goes on, cancelled, stopped, and found again after a crash."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -53,7 +55,7 @@ async def begun(desk: Any, file: Any) -> Any:
     return key, token, task
 
 
-async def left(desk: Any, key: Any, token: str) -> tuple[str, int, bool]:
+async def left(desk: Any, key: Any, token: str) -> tuple[str | None, int, bool]:
     """Return the import's status, how many rows are staged, and whether its upload is there."""
     there = (uploads_folder(desk.settings) / token).exists()
     return await desk.status(key), await desk.count("staged_rows"), there
@@ -148,3 +150,23 @@ async def test_a_start_after_a_crash_puts_reading_right(
     assert await error_of(psql, crashed) == "the program was stopped while it read"
     await task
     assert (await desk.commit(running))["new"] == BATCH + 1
+
+
+async def test_what_nobody_committed_for_a_week_is_dropped(
+    desk: Any, movement: Any, psql: Any
+) -> None:
+    old, token = await desk.upload(desk.file(movement("a", wallet="Other")))
+    await desk.read(old, token)
+    await psql.execute(
+        "UPDATE imports SET created_at = now() - interval '8 days' WHERE ledger_id = $1",
+        desk.ledger_id,
+    )
+    folder = uploads_folder(desk.settings) / token
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(folder, (week_ago, week_ago))
+    waiting = await desk.stage(desk.file(movement("b")), wallet="Kept")
+    async with tasks.running_tasks(desk.database, desk.settings):
+        assert await desk.status(waiting) == "staged"
+        assert await left(desk, old, token) == (None, 1, False)
+    wallets = await psql.fetch("SELECT name FROM wallets WHERE ledger_id = $1", desk.ledger_id)
+    assert [row["name"] for row in wallets] == ["Kept"]

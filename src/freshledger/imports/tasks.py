@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from freshledger.database import Database
 from freshledger.errors import AppError
+from freshledger.imports import repository
 from freshledger.imports.exports import recover_exports
 from freshledger.imports.files import drop_other_spools
 from freshledger.settings import Settings
@@ -45,13 +46,27 @@ WHERE status IN ('reading', 'staged', 'committing') AND options ->> 'token' IS N
 """)
 
 
+_ABANDONED = text("""
+SELECT ledger_id, id AS import_id FROM imports
+WHERE status = 'staged' AND created_at < now() - interval '7 days'
+ORDER BY ledger_id, id FOR UPDATE SKIP LOCKED
+""")
+
+
 async def recover_imports(database: Database) -> None:
-    """Put right what a crash left behind; other processes' imports go on undisturbed."""
+    """Put right what a crash left behind; other processes' imports go on undisturbed.
+
+    What was read and neither committed nor discarded for a week is dropped.
+    """
     async with database.write.begin() as session:
         await session.execute(text("SET LOCAL statement_timeout = 0"))
         await session.execute(_RECOVER)
         await session.execute(_RECOVER_READING)
         await session.execute(_LEFT_OVER)
+        for found in (await session.execute(_ABANDONED)).all():
+            await repository.delete_import(
+                session, ledger_id=found.ledger_id, import_id=found.import_id
+            )
 
 
 class Tasks:
