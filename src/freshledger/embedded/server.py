@@ -189,7 +189,7 @@ class EmbeddedServer:
         return False
 
     def _launch(self) -> Path:
-        home = reachable_installation(self.data_dir, self._account)
+        home = reachable_installation(self._account)
         initialise(self._cluster, home, self._account)
         self._socket_dir = make_socket_dir(self.data_dir, self._account)
         settings = SETTINGS | {"unix_socket_directories": f'"{self._socket_dir}"'}
@@ -242,7 +242,7 @@ class EmbeddedServer:
             except subprocess.TimeoutExpired as error:
                 raise AppError(f"PostgreSQL is still shutting down, see {self.log}") from error
         elif found and self._is_ours(found.pid):
-            program = reachable_installation(self.data_dir, self._account) / "bin/pg_ctl"
+            program = reachable_installation(self._account) / "bin/pg_ctl"
             arguments = ("-D", str(self._cluster), "-m", "fast", "-w", "-t", str(STOP_SECONDS))
             run(program, *arguments, "stop", account=self._account)
         for left in _left_to_others:
