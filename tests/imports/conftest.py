@@ -129,8 +129,8 @@ class Desk:
             await commands.cancel_import(session, key=key)
 
     async def take_back(self, key: Key) -> int:
-        async with self.database.write.begin() as session:
-            return await commands.take_back_import(session, key=key)
+        await runner.claim_taking_back(self.database, key)
+        return await runner.run_taking_back(self.database, key, actor="test")
 
     async def rows(self, columns: str = "identity, occurrence, amount, status") -> list[Any]:
         found = await self.psql.fetch(

@@ -38,8 +38,9 @@ async def test_stage_commit_and_take_back(
     assert (done["status"], done["counts"]["new"], done["error"]) == ("done", 2, None)
     again = await client.post(f"{url}/commit", headers=csrf)
     assert again.status_code == 409
-    assert (await client.delete(url, headers=csrf)).status_code == 204
-    assert (await (await client.get(url)).get_json())["status"] == "taken_back"
+    assert (await client.delete(url, headers=csrf)).status_code == 202
+    await until(client, url, "taken_back")
+    assert (await client.post(f"{url}/cancel", headers=csrf)).status_code == 409
 
 
 async def test_wrong_files_leave_nothing(client: Any, books: Any, csrf: Any, psql: Any) -> None:

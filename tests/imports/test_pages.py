@@ -62,7 +62,7 @@ async def test_from_the_file_to_the_result_and_back(
     )
     assert "export.csv" in await text_of(await client.get(f"{books.path}/imports"))
     assert (await post(client, books, f"{url}/take-back")).status_code == 303
-    assert "was taken back" in await text_of(await client.get(url))
+    assert "was taken back: 2 transactions" in await ended(client, url)
     assert (
         await psql.fetchval(
             "SELECT count(*) FROM transactions WHERE ledger_id = $1", books.ledger_id

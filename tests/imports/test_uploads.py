@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from quart.datastructures import FileStorage
 
-from freshledger.imports import repository, tasks, uploads, work
+from freshledger.imports import repository, runner, tasks, uploads, work
 from freshledger.imports.files import uploads_folder
 from freshledger.imports.formats.own import csv_line
 from freshledger.imports.reading import BATCH
@@ -134,7 +134,7 @@ async def test_a_stop_while_reading_is_told(desk: Any, long_file: Any, psql: Any
     assert await error_of(psql, key) == "the program was stopped while it read"
 
 
-async def error_of(psql: asyncpg.Connection, key: Any) -> str:
+async def error_of(psql: asyncpg.Connection, key: Any) -> str | None:
     wanted = "SELECT error FROM imports WHERE ledger_id = $1 AND id = $2"
     return await psql.fetchval(wanted, key.ledger_id, key.import_id)
 
@@ -170,3 +170,72 @@ async def test_what_nobody_committed_for_a_week_is_dropped(
         assert await left(desk, old, token) == (None, 1, False)
     wallets = await psql.fetch("SELECT name FROM wallets WHERE ledger_id = $1", desk.ledger_id)
     assert [row["name"] for row in wallets] == ["Kept"]
+
+
+async def test_taking_back_is_cancelled_and_leaves_all(
+    client: Any, books: Any, desk: Any, movement: Any
+) -> None:
+    key = await desk.stage(desk.file(movement("a"), movement("b")))
+    await desk.commit(key)
+    url, form = f"{books.path}/imports/{key.import_id}", {"csrf_token": books.csrf_token}
+    async with wallet_in_use(desk):
+        assert (await client.post(f"{url}/take-back", form=form)).status_code == 303
+        page = await (await client.get(url)).get_data(as_text=True)
+        assert "Removing what only this import brought" in page
+        again = await client.post(f"{url}/take-back", form=form)
+        assert again.status_code == 409
+        assert (await client.post(f"{url}/cancel", form=form)).status_code == 303
+    assert (await desk.status(key), await desk.count()) == ("done", 2)
+    await over(desk, key)
+    assert await desk.take_back(key) == 2
+
+
+async def over(desk: Any, key: Any) -> None:
+    """Wait until nobody works on an import any more."""
+    async with desk.psql.transaction():
+        name = f"import {key.ledger_id}/{key.import_id}"
+        await desk.psql.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+
+
+@asynccontextmanager
+async def wallet_in_use(desk: Any) -> AsyncIterator[None]:
+    """Be another import into the ledger's wallets: whoever imports or takes back, waits."""
+    async with desk.psql.transaction():
+        await desk.psql.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended("
+            "'import into ' || ledger_id || '/' || id, 0)) FROM wallets WHERE ledger_id = $1",
+            desk.ledger_id,
+        )
+        yield
+
+
+async def test_a_start_after_a_crash_puts_taking_back_right(
+    desk: Any, movement: Any, psql: Any
+) -> None:
+    key = await desk.stage(desk.file(movement("a")))
+    await desk.commit(key)
+    await runner.claim_taking_back(desk.database, key)
+    await tasks.recover_imports(desk.database)
+    assert (await desk.status(key), await desk.count()) == ("done", 1)
+    assert await error_of(psql, key) == "the program was stopped while it took it back"
+    assert await desk.take_back(key) == 1
+    assert await error_of(psql, key) is None
+
+
+async def test_what_one_that_may_yet_be_kept_contains_stays(desk: Any, movement: Any) -> None:
+    keys = [await desk.stage(desk.file(movement("a"), movement(name))) for name in ("b", "c")]
+    for key in keys:
+        await desk.commit(key)
+    await runner.claim_taking_back(desk.database, keys[1])
+    assert await desk.take_back(keys[0]) == 1
+    await desk.cancel(keys[1])
+    assert await desk.rows("identity") == [("a",), ("c",)]
+    assert await desk.take_back(keys[1]) == 2
+
+
+async def test_two_that_are_taken_back_at_once_leave_nothing(desk: Any, movement: Any) -> None:
+    keys = [await desk.stage(desk.file(movement("a"), movement(name))) for name in ("b", "c")]
+    for key in keys:
+        await desk.commit(key)
+    assert sum(await asyncio.gather(*(desk.take_back(key) for key in keys))) == 3
+    assert await desk.count() == 0

@@ -14,14 +14,15 @@ from freshledger.database import AnyRow
 from freshledger.imports import commands, export_pages, preview, repository
 from freshledger.imports.pages import (
     PATIENCE,
-    WORKING,
     begin_commit,
+    begin_taking_back,
     begin_upload,
     key_of,
     this_app,
 )
 from freshledger.imports.reading import sentence_of
 from freshledger.imports.staging import plan_for_many
+from freshledger.imports.work import TAKING_BACK, WORKING
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import requires
 from freshledger.web.session import current_session, snapshot
@@ -61,7 +62,16 @@ class ImportOut(msgspec.Struct):
     """
 
     id: int
-    status: Literal["reading", "staged", "committing", "done", "failed", "cancelled", "taken_back"]
+    status: Literal[
+        "reading",
+        "staged",
+        "committing",
+        "done",
+        "failed",
+        "cancelled",
+        "taking_back",
+        "taken_back",
+    ]
     wallet: str
     wallet_id: int
     files: list[FileOut]
@@ -128,16 +138,31 @@ async def commit_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 
 @blueprint.delete("/imports/<int:import_id>")
 async def delete_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
-    """Discard it if it is staged, cancel what is being done with it, else take it back."""
+    """Discard it if it is staged, cancel reading or committing it, else begin to take it back.
+
+    Look at one that is being taken back to see the end.
+    """
     session, key = current_session(), key_of(import_id)
     found = await repository.get_import(session, ledger_id=ledger_id, import_id=import_id)
     if found.status == "staged":
         await commands.discard_import(session, this_app().settings, key=key)
+    elif found.status == TAKING_BACK.status:
+        return await _answer(ledger_id, import_id, 202)
     elif found.status in WORKING:
         await commands.cancel_import(session, key=key)
     else:
-        await commands.take_back_import(session, key=key)
+        task = await begin_taking_back(import_id)
+        await asyncio.wait([task], timeout=PATIENCE)
+        return await _answer(ledger_id, import_id, 202)
     return Response(status=204)
+
+
+@blueprint.post("/imports/<int:import_id>/cancel")
+@document_response(ImportOut)
+async def cancel_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
+    """Stop to read, commit or take it back: the ledger stays as it was before."""
+    await commands.cancel_import(current_session(), key=key_of(import_id))
+    return await _answer(ledger_id, import_id)
 
 
 async def _answer(ledger_id: int, import_id: int, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import func, text
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.chains import normalize_address, parse_chain
@@ -24,7 +24,8 @@ from freshledger.imports.staging import (
     stage_file,
     tell_equals_apart,
 )
-from freshledger.imports.work import READING
+from freshledger.imports.work import READING, TAKING_BACK
+from freshledger.models import Import
 from freshledger.settings import Settings
 
 ANSWERS = ("format", "address", "timezone", "chain")
@@ -227,29 +228,35 @@ async def discard_import(session: AsyncSession, settings: Settings, *, key: Key)
 
 
 async def cancel_import(session: AsyncSession, *, key: Key) -> None:
-    """Stop an import that is being read or committed; the ledger stays as it was before.
+    """Stop to read, commit or take back an import; the ledger stays as it was before.
 
     The work sees it before its next part, whichever process does it.
     """
     await repository.move_import(
         session,
-        ledger_id=key.ledger_id,
-        import_id=key.import_id,
-        steps={"reading": "cancelled", "committing": "cancelled"},
-        finished_at=func.now(),
+        **asdict(key),
+        steps={"reading": "cancelled", "committing": "cancelled", "taking_back": "done"},
+        finished_at=func.coalesce(Import.finished_at, func.now()),
     )
 
 
 async def take_back_import(session: AsyncSession, *, key: Key) -> int:
-    """Remove what only this import brought, with labels and notes; returns how many movements."""
-    await session.execute(text("SET LOCAL statement_timeout = 0"))
-    await session.execute(text("SET LOCAL lock_timeout = 0"))
-    await repository.move_import(
-        session,
-        ledger_id=key.ledger_id,
-        import_id=key.import_id,
-        steps={"done": "taken_back"},
+    """Remove what only a claimed import brought, with labels and notes; returns how many movements.
+
+    Raises Cancelled if somebody cancels it meanwhile.
+    """
+    where, removed, done = asdict(key), 0, 0
+    await repository.take_back_lines(session, **where)
+    parts = await repository.list_parts(session, **where)
+    total = sum(part.rows for part in parts)
+    for part in parts:
+        await work.show(session, key, TAKING_BACK, done, total)
+        removed += await repository.take_back_part(
+            session, **where, first=part.first, last=part.last
+        )
+        done += part.rows
+    found = await repository.get_import(session, **where)
+    await work.finish(
+        session, key, TAKING_BACK, "taken_back", counts=found.counts | {"removed": removed}
     )
-    return await repository.take_back_rows(
-        session, ledger_id=key.ledger_id, import_id=key.import_id
-    )
+    return removed

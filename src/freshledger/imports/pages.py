@@ -18,6 +18,7 @@ from freshledger.imports.files import drop_spool, spool
 from freshledger.imports.formats import FORMATS
 from freshledger.imports.staging import plan_for_many
 from freshledger.imports.tasks import Tasks
+from freshledger.imports.work import WORKING
 from freshledger.settings import Settings
 from freshledger.web.context import ledger, viewer
 from freshledger.web.rendering import render, see_other
@@ -28,9 +29,6 @@ blueprint.add_app_template_filter(format_amount, "plain_amount")
 
 PATIENCE = 0.5
 """Seconds that reading or committing may take before the browser is shown its progress."""
-
-WORKING = ("reading", "committing")
-"""What an import's status is while a task works on it."""
 
 
 class _App(FreshQuart):
@@ -174,7 +172,7 @@ async def begin_commit(ledger_id: int, import_id: int) -> asyncio.Task[Any]:
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/cancel")
 async def cancel_import(ledger_id: int, import_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
-    """Stop to read or to commit; the ledger stays as it was."""
+    """Stop what is being done with it; the ledger stays as it was."""
     await commands.cancel_import(current_session(), key=key_of(import_id))
     return see_other(_url("show_import", import_id))
 
@@ -189,10 +187,18 @@ async def discard_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/take-back")
 async def take_back_import(ledger_id: int, import_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
-    """Remove what only this import brought."""
-    removed = await commands.take_back_import(current_session(), key=key_of(import_id))
-    notice = f"Taken back: {removed:,} transactions removed."
-    return see_other(_url("show_import", import_id), notice=notice)
+    """Begin to remove what only this import brought; a small one is gone before this answers."""
+    task = await begin_taking_back(import_id)
+    await asyncio.wait([task], timeout=PATIENCE)
+    return see_other(_url("show_import", import_id))
+
+
+async def begin_taking_back(import_id: int) -> asyncio.Task[Any]:
+    """Claim an import and start to take it back; raises Conflict if it is not there for that."""
+    app, key = this_app(), key_of(import_id)
+    await runner.claim_taking_back(app.database, key)
+    work = runner.run_taking_back(app.database, key, actor=viewer().actor)
+    return app.tasks.start(work, f"taking back of import {key.ledger_id}/{import_id}")
 
 
 def _url(endpoint: str, import_id: int) -> str:

@@ -150,6 +150,7 @@ _SAID = {
     "done": "this import has been committed already",
     "failed": "this import failed; choose its files again",
     "cancelled": "this import was cancelled; choose its files again",
+    "taking_back": "this import is being taken back right now; wait for it, or cancel it",
     "taken_back": "this import has been taken back",
 }
 
@@ -186,7 +187,8 @@ async def find_progress(
 ) -> tuple[int, int] | None:
     """Return how far the work on it is (done, total), whichever process does it.
 
-    It is bytes while files are read, movements while they are committed.
+    It is bytes while files are read, movements while they are committed
+    or taken back.
     """
     name = progress_name(ledger_id, import_id, "")
     shown = await session.scalar(_PROGRESS, {"name": name})
@@ -207,16 +209,31 @@ WHERE datname = current_database() AND starts_with(application_name, :name)
 """)
 
 
-async def take_back_rows(session: AsyncSession, *, ledger_id: int, import_id: int) -> int:
-    """Delete what no other standing import contains; returns how many movements.
+async def take_back_lines(session: AsyncSession, *, ledger_id: int, import_id: int) -> None:
+    """Delete the lines of BIP-329 that no other standing import contains, and their ties.
 
-    Only what some import brought: a row made by hand stays, also where a file had it too.
+    It waits for imports into the same wallets, and they wait for the transaction's end.
     """
     key = {"ledger_id": ledger_id, "import_id": import_id}
     await session.execute(_LOCK, key)
     await session.execute(_UNTIE, key)
     await session.execute(_TAKE_BACK_LINES, key)
-    return (await session.execute(_TAKE_BACK, key)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+async def list_parts(session: AsyncSession, *, ledger_id: int, import_id: int) -> list[AnyRow]:
+    """Return an import's movements in parts: the first and the last id, and how many `rows`."""
+    return list(await session.execute(_PARTS, {"ledger_id": ledger_id, "import_id": import_id}))
+
+
+async def take_back_part(
+    session: AsyncSession, *, ledger_id: int, import_id: int, first: int, last: int
+) -> int:
+    """Delete a part's movements that no other standing import contains; returns how many.
+
+    Only what some import brought: a row made by hand stays, also where a file had it too.
+    """
+    values = {"ledger_id": ledger_id, "import_id": import_id, "first": first, "last": last}
+    return (await session.execute(_TAKE_BACK, values)).rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 _LOCK = text("""
@@ -234,14 +251,23 @@ SELECT r.{column} FROM {table} r WHERE r.ledger_id = :ledger_id AND r.import_id 
   AND EXISTS (SELECT FROM {table} b WHERE b.ledger_id = r.ledger_id
               AND b.{column} = r.{column} AND b.outcome = 'new')
   AND NOT EXISTS (SELECT FROM {table} o JOIN imports i ON i.ledger_id = o.ledger_id
-                    AND i.id = o.import_id AND i.status = 'done'
+                    AND i.id = o.import_id AND i.status IN ('done', 'taking_back')
                   WHERE o.ledger_id = r.ledger_id AND o.{column} = r.{column}
                     AND o.import_id <> :import_id)"""  # noqa: S608 - our own names
 
 
+_PARTS = text("""
+SELECT min(id) AS first, max(id) AS last, count(*) AS rows
+FROM (SELECT transaction_id AS id,
+             (row_number() OVER (ORDER BY transaction_id) - 1) / 20000 AS part
+      FROM import_rows WHERE ledger_id = :ledger_id AND import_id = :import_id) r
+GROUP BY part ORDER BY part
+""")
+
 _TAKE_BACK = text(f"""
 DELETE FROM transactions WHERE ledger_id = :ledger_id
-  AND id IN ({_orphans("import_rows", "transaction_id")})
+  AND id IN ({_orphans("import_rows", "transaction_id")}
+             AND r.transaction_id BETWEEN :first AND :last)
 """)  # noqa: S608 - our own names
 
 _TAKE_BACK_LINES = text(f"""

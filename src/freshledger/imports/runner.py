@@ -1,4 +1,4 @@
-"""Commits imports: tasks of this process with sessions of their own, which outlive the browser."""
+"""Commits imports and takes them back: tasks of this process with sessions of their own, which outlive the browser."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freshledger.database import AnyRow, Database
 from freshledger.errors import Conflict
 from freshledger.imports import committing, preview, repository, work
-from freshledger.imports.commands import Batch, stage_import
+from freshledger.imports.commands import Batch, stage_import, take_back_import
 from freshledger.imports.committing import Key
 from freshledger.imports.files import drop_spool
 from freshledger.imports.preview import Counts
 from freshledger.imports.staging import Report, plan_for_many
-from freshledger.imports.work import COMMITTING
+from freshledger.imports.work import COMMITTING, TAKING_BACK
 from freshledger.settings import Settings
 
 
@@ -158,3 +158,25 @@ async def run_uploaded(
         await asyncio.to_thread(drop_spool, settings, token)
         raise
     await asyncio.to_thread(drop_spool, settings, token)
+
+
+async def claim_taking_back(database: Database, key: Key) -> None:
+    """Take a committed import for taking it back; raises Conflict if it is not there to be."""
+    async with database.write.begin() as session:
+        await repository.move_import(
+            session,
+            ledger_id=key.ledger_id,
+            import_id=key.import_id,
+            steps={"done": TAKING_BACK.status},
+            error=None,
+        )
+
+
+async def run_taking_back(database: Database, key: Key, *, actor: str) -> int:
+    """Take a claimed import back, all of it or nothing; returns how many movements are gone."""
+
+    async def take_back(session: AsyncSession) -> int:
+        await session.execute(_PREPARE, {"actor": actor, "batch": ""})
+        return await take_back_import(session, key=key)
+
+    return await work.run(database, key, TAKING_BACK, take_back)

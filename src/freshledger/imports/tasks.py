@@ -20,17 +20,15 @@ log = logging.getLogger(__name__)
 # Whatever a crash left: what nobody commits any more waits again, if its rows are still there.
 _RECOVER = text("""
 UPDATE imports i SET
-  status = CASE WHEN EXISTS (SELECT FROM staged_rows s
+  status = CASE WHEN status = 'reading' THEN 'failed' WHEN status = 'taking_back' THEN 'done'
+                WHEN EXISTS (SELECT FROM staged_rows s
                              WHERE s.ledger_id = i.ledger_id AND s.import_id = i.id)
                 THEN 'staged' ELSE 'failed' END,
-  error = 'the program was stopped while it committed'
-WHERE status = 'committing'
-  AND pg_try_advisory_xact_lock(hashtextextended('import ' || ledger_id || '/' || id, 0))
-""")
-_RECOVER_READING = text("""
-UPDATE imports SET status = 'failed', error = 'the program was stopped while it read',
-  finished_at = now()
-WHERE status = 'reading'
+  finished_at = CASE status WHEN 'reading' THEN now() ELSE finished_at END,
+  error = 'the program was stopped while it ' ||
+          CASE status WHEN 'reading' THEN 'read' WHEN 'taking_back' THEN 'took it back'
+                      ELSE 'committed' END
+WHERE status IN ('reading', 'committing', 'taking_back')
   AND pg_try_advisory_xact_lock(hashtextextended('import ' || ledger_id || '/' || id, 0))
 """)
 _LEFT_OVER = text("""
@@ -61,7 +59,6 @@ async def recover_imports(database: Database) -> None:
     async with database.write.begin() as session:
         await session.execute(text("SET LOCAL statement_timeout = 0"))
         await session.execute(_RECOVER)
-        await session.execute(_RECOVER_READING)
         await session.execute(_LEFT_OVER)
         for found in (await session.execute(_ABANDONED)).all():
             await repository.delete_import(

@@ -48,6 +48,10 @@ class Kind:
 
 READING = Kind("reading", stopped="failed", failed="failed", verb="read")
 COMMITTING = Kind("committing", stopped="staged", failed="failed", verb="committed")
+TAKING_BACK = Kind("taking_back", stopped="done", failed="done", verb="took it back")
+
+WORKING = tuple(kind.status for kind in (READING, COMMITTING, TAKING_BACK))
+"""What an import's status is while somebody works on it."""
 
 
 async def run(
@@ -106,6 +110,7 @@ async def finish(session: AsyncSession, key: Key, kind: Kind, status: str, **val
             ledger_id=key.ledger_id,
             import_id=key.import_id,
             steps={kind.status: status},
+            error=None,
             **values,
         )
     except Conflict as error:

@@ -11,7 +11,16 @@ from sqlalchemy.types import Integer, Text
 
 from freshledger.models.base import Base, CreatedAt, Id, LedgerId
 
-IMPORT_STATUSES = ("reading", "staged", "committing", "done", "failed", "cancelled", "taken_back")
+IMPORT_STATUSES = (
+    "reading",
+    "staged",
+    "committing",
+    "done",
+    "failed",
+    "cancelled",
+    "taking_back",
+    "taken_back",
+)
 
 
 class Import(Base):
