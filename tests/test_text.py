@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshledger.text import clean_text
+from freshledger.errors import Invalid
+from freshledger.text import clean_text, fit_text
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,11 @@ def test_cleaning_twice_changes_nothing(text, lines):
     assert not seen & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert lines or "\n" not in cleaned
     assert clean_text(cleaned, limit=20, lines=lines) == cleaned
+
+
+def test_what_a_person_wrote_is_never_cut():
+    assert fit_text(" e\u0301\tx ", field="note", limit=3) == "\u00e9 x"
+    with pytest.raises(Invalid, match="note: at most 3 characters; this has 4") as refused:
+        fit_text("abcd", field="note", limit=3)
+    assert refused.value.field == "note"
+    assert refused.value.sentence == "At most 3 characters; this has 4."

@@ -13,6 +13,12 @@ class AppError(Exception):
         self.message = message
         self.field = field
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong as it stands at its field on a page, which has the field's name already."""
+        text = self.message.removeprefix(f"{self.field}: ")
+        return text[:1].upper() + text[1:] + "."
+
 
 class Invalid(AppError):
     """A value that cannot be accepted; nothing was done."""

@@ -4,7 +4,6 @@ Two names are the same whatever their case. `version` is the row's own: an edit 
 which one it has seen is refused if the row has changed since.
 """
 
-import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from freshledger.models import Contact, Head, Label, Wallet
-from freshledger.text import clean_text
+from freshledger.text import fit_text
 
 MAX_NAME = 100
 MAX_NOTE = 2000
@@ -29,22 +28,15 @@ _TAKE_TIME = select(func.set_config("statement_timeout", "0", True))  # noqa: FB
 
 def clean_name(text: str, *, field: str = "name") -> str:
     """Return a name on one line; raises Invalid if nothing is left, or over 100 characters."""
-    name = " ".join(unicodedata.normalize("NFC", clean_text(text)).split())
+    name = fit_text(" ".join(text.split()), field=field, limit=MAX_NAME)
     if not name:
         raise Invalid(f"{field}: give it a name", field=field)
-    if len(name) > MAX_NAME:
-        raise Invalid(f"{field}: at most {MAX_NAME} characters; this has {len(name)}", field=field)
-    return name
+    return " ".join(name.split())
 
 
 def clean_note(text: str, *, field: str = "note") -> str:
     """Return a note, its lines kept; raises Invalid over 2,000 characters."""
-    note = clean_text(text, lines=True)
-    if len(note) > MAX_NOTE:
-        raise Invalid(
-            f"{field}: at most {MAX_NOTE:,} characters; this has {len(note):,}", field=field
-        )
-    return note
+    return fit_text(text, field=field, limit=MAX_NOTE, lines=True)
 
 
 def named_values(*, name: str | None, note: str | None) -> dict[str, str]:

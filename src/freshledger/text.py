@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from freshledger.errors import Invalid
+
 # Controls (C0, C1), formats (bidi overrides and isolates, zero width), lone surrogates.
 _INVISIBLE = {"Cc", "Cf", "Cs"}
 _SEPARATORS = {"Zl", "Zp"}
@@ -16,6 +18,19 @@ def clean_text(text: str, *, limit: int | None = None, lines: bool = False) -> s
     if not (text.isascii() and text.isprintable()):
         text = "".join(_clean_letter(letter, lines=lines) for letter in text)
     return text.strip()[:limit].rstrip()
+
+
+def fit_text(text: str, *, field: str, limit: int, lines: bool = False) -> str:
+    """Return what a person wrote, cleaned and in Unicode's NFC; it is never cut.
+
+    Raises Invalid naming `field` for more than `limit` characters.
+    """
+    fitting = unicodedata.normalize("NFC", clean_text(text, lines=lines))
+    if len(fitting) > limit:
+        raise Invalid(
+            f"{field}: at most {limit:,} characters; this has {len(fitting):,}", field=field
+        )
+    return fitting
 
 
 def _clean_letter(letter: str, *, lines: bool) -> str:

@@ -70,7 +70,7 @@ async def test_what_is_wrong_stands_beside_what_was_entered(books, post, psql):
     taken = await post(root, name="Bob", network="evm", address=A.lower())
     body = await taken.get_data(as_text=True)
     assert taken.status_code == 409
-    assert "the contact “Ann” has it already" in body
+    assert "The contact “Ann” has it already" in body
     assert 'value="Bob"' in body
     assert (
         await psql.fetchval("SELECT count(*) FROM contacts WHERE ledger_id = $1", books.ledger_id)
@@ -80,7 +80,7 @@ async def test_what_is_wrong_stands_beside_what_was_entered(books, post, psql):
     assert nobody.status_code == 422
     assert "no contact named “Zoe”" in await nobody.get_data(as_text=True)
     itself = await post(f"{page}/merge", into="Ann")
-    assert "choose another contact" in await itself.get_data(as_text=True)
+    assert "Choose another contact" in await itself.get_data(as_text=True)
     stale = await post(page, name="Eve", note="", version="9")
     assert stale.status_code == 412
     assert (await post(page, name="Eve", note="", version="x")).status_code == 422
@@ -109,7 +109,7 @@ async def test_an_address_book_is_previewed_then_imported(client, csrf, books, p
     assert "No contacts yet" in await text(root)
     refused = await post(f"{root}/import", content=data.decode(), do="import")
     assert refused.status_code == 422
-    assert "line 3" in await refused.get_data(as_text=True)
+    assert "Line 3" in await refused.get_data(as_text=True)
     done = await post(f"{root}/import", content=data.decode(), do="import", without="1")
     assert done.status_code == 303
     assert "1 address added, 0 contacts renamed" in await text(root)

@@ -40,7 +40,7 @@ async def test_the_way_of_a_label(client, books, post, psql):
     stale = await post(f"{root}/{label}", name="Mine", color="teal", version="1")
     assert stale.status_code == 412
     text = await stale.get_data(as_text=True)
-    assert "somebody has changed this label" in text
+    assert "Somebody has changed this label" in text
     assert 'name="version" value="2"' in text
     other = await post(root, name="Other", color="")
     assert other.status_code == 303

@@ -56,7 +56,7 @@ async def test_the_way_of_a_wallet(books, post, text, psql):
     assert "No chain" in await text(page)
     refused = await post(f"{page}/delete", version="2", transactions="")
     assert refused.status_code == 412
-    assert "the wallet has 2, not 0" in await refused.get_data(as_text=True)
+    assert "The wallet has 2, not 0" in await refused.get_data(as_text=True)
     assert (await post(f"{page}/delete", version="2", transactions="2")).status_code == 303
     assert "No wallets yet" in await text(root)
 
@@ -67,13 +67,13 @@ async def test_what_is_wrong_stands_beside_what_was_entered(books, post, text):
     taken = await post(root, name="Hot", chain="ethereum", address=EVM.lower())
     body = await taken.get_data(as_text=True)
     assert taken.status_code == 409
-    assert "the wallet “Cold” has it already (Ethereum)" in body
+    assert "The wallet “Cold” has it already (Ethereum)" in body
     assert 'value="Hot"' in body
     assert '<option value="ethereum" selected>' in body
     assert "Hot" not in await text(root)  # all or nothing
     assert (await post(root, name="cold")).status_code == 409
     open_chain = await post(root, name="Hot", chain="", address=EVM)
-    assert "choose the chain of the address" in await open_chain.get_data(as_text=True)
+    assert "Choose the chain of the address" in await open_chain.get_data(as_text=True)
     assert (await post(root, name="x" * 101)).status_code == 422
     assert (await post(f"{root}/1", name="x", note="", version="")).status_code == 404
 

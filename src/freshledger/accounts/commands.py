@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from freshledger import named
 from freshledger.accounts import repository
 from freshledger.accounts.attempts import attempt
 from freshledger.accounts.passwords import (
@@ -210,7 +211,7 @@ def check_email(text: str) -> str:
 
 def clean_name(text: str) -> str:
     """Return a person's name on one line, perhaps empty; raises Invalid where it is too long."""
-    return ledgers.clean_name(text) if text.strip() else ""
+    return named.clean_name(text) if text.strip() else ""
 
 
 async def _make_user(

@@ -256,12 +256,6 @@ _SYSTEMS = (
 """Marks in a User-Agent, the telling ones first: Edge also calls itself Chrome and Safari."""
 
 
-@blueprint.app_template_filter("capitalize_first")
-def capitalize_first(text: str) -> str:
-    """Begin a sentence: the first letter in upper case, all others as they are."""
-    return text[:1].upper() + text[1:]
-
-
 class _App(FreshQuart):
     """What these pages need of the application."""
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from freshledger import named
 from freshledger.database import AnyRow
 from freshledger.errors import Conflict, Forbidden, Invalid, NotFound
 from freshledger.ledgers import repository, tokens
 from freshledger.web.context import ROLES, TOKEN_PREFIX, hash_secret
 
-LONGEST_NAME = 100
 SCOPES = ("read", "write")
 LONGEST_TOKEN_DAYS = 3650
 LONGEST_ID = 18
@@ -21,7 +21,7 @@ async def create_ledger(
     session: AsyncSession, *, name: str, owner_id: int, field: str = "name"
 ) -> int:
     """Make a ledger with one owner and return its id; raises Invalid for a bad name."""
-    ledger_id = await repository.insert_ledger(session, name=clean_name(name, field=field))
+    ledger_id = await repository.insert_ledger(session, name=named.clean_name(name, field=field))
     await repository.insert_member(session, ledger_id=ledger_id, user_id=owner_id, role="owner")
     return ledger_id
 
@@ -63,7 +63,7 @@ async def find_by_name(session: AsyncSession, *, ledger: str) -> int:
 
 async def rename_ledger(session: AsyncSession, *, ledger_id: int, name: str) -> None:
     """Give a ledger another name; raises Invalid."""
-    await repository.update_ledger(session, ledger_id=ledger_id, name=clean_name(name))
+    await repository.update_ledger(session, ledger_id=ledger_id, name=named.clean_name(name))
 
 
 async def delete_ledger(session: AsyncSession, *, ledger_id: int, name: str, typed: str) -> None:
@@ -128,7 +128,7 @@ async def create_token(
         session,
         ledger_id=ledger_id,
         user_id=user_id,
-        name=clean_name(name),
+        name=named.clean_name(name),
         scope=scope,
         token_hash=hash_secret(token),
         expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
@@ -142,18 +142,6 @@ def days_of(text: str) -> int | None:
     if days and not (days.isascii() and days.isdigit() and len(days) <= len("3650")):
         raise Invalid(f"a token lasts 1 to {LONGEST_TOKEN_DAYS} days", field="days")
     return int(days) if days else None
-
-
-def clean_name(text: str, *, field: str = "name") -> str:
-    """Return a name on one line; raises Invalid where it is empty or too long."""
-    name = " ".join(text.split())
-    if not name:
-        raise Invalid("a name is missing", field=field)
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise Invalid(
-            f"a name has at most {LONGEST_NAME} characters, all of them visible", field=field
-        )
-    return name
 
 
 async def _lock_owners(session: AsyncSession, ledger_id: int, by: int) -> set[int]:

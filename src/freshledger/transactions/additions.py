@@ -9,7 +9,6 @@ from freshledger.errors import AppError, Invalid
 from freshledger.labels.repository import ensure_labels
 from freshledger.models import STATUSES, TYPES
 from freshledger.transactions import choices, commands
-from freshledger.transactions.edits import sentence
 from freshledger.transactions.filters import Selection
 from freshledger.transactions.periods import Clock
 from freshledger.web.context import requires, viewer
@@ -70,7 +69,7 @@ async def _ask_new(ledger_id: int, values: Any, error: AppError | None = None) -
         types=[(kind, kind.capitalize()) for kind in TYPES],
         statuses=[(status, status.capitalize()) for status in STATUSES],
         values=values,
-        errors={error.field or "": sentence(error)} if error else {},
+        errors={error.field or "": error.sentence} if error else {},
         zone=viewer().time_zone,
         base=url_for("transactions.list_transactions", ledger_id=ledger_id),
     )

@@ -1,5 +1,6 @@
 """A movement's page, and edits of one movement: on its page and in its row of the list."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -42,12 +43,6 @@ def is_editable() -> bool:
     return ledger().allows("editor") and not ledger().archived
 
 
-def sentence(error: AppError) -> str:
-    """Return what is wrong as it stands at its field, without the field's name."""
-    text = error.message.removeprefix(f"{error.field}: ")
-    return text[:1].upper() + text[1:]
-
-
 def back_to_list(form: MultiDict[str, str]) -> str:
     """Return the address of the list that the form was on, with its filter and place."""
     base = url_for("transactions.list_transactions", ledger_id=ledger().id)
@@ -80,7 +75,7 @@ async def _show(
         sources=[(s, display.moment_text(s.created_at, clock.zone)) for s in sources],
         types=[(kind, kind.capitalize()) for kind in TYPES],
         values=values if values is not None else _form_values(row),
-        errors={error.field or "": sentence(error)} if error else {},
+        errors={error.field or "": error.sentence} if error else {},
         chain=CHAINS.get(row.chain or ""),
         zone=viewer().time_zone,
         editable=is_editable(),
@@ -168,7 +163,7 @@ async def _correct(
     row = await repository.get_transaction(session, **key)
     there = _form_values(row)
     yours = {name: form_text(form, name).replace("\r\n", "\n") for name in names}
-    changed = {name: text for name, text in yours.items() if not _is_same(text, there[name])}
+    changed = {name: text for name, text in yours.items() if not _is_same(name, text, there[name])}
     if not changed:
         return see_other(to)
     if form_version(form) not in {None, row.version}:
@@ -188,12 +183,12 @@ async def _correct(
     return see_other(to, notice="Saved.")
 
 
-def _is_same(text: str, there: str) -> bool:
+def _is_same(name: str, text: str, there: str) -> bool:
     """Tell whether a field was left as it is; browsers write the same time in other ways."""
-    try:
-        return datetime.fromisoformat(text) == datetime.fromisoformat(there)
-    except ValueError:
-        return text.strip() == there.strip()
+    if name == "occurred_at":
+        with suppress(ValueError):
+            return datetime.fromisoformat(text) == datetime.fromisoformat(there)
+    return text.strip() == there.strip()
 
 
 async def _lost(
@@ -206,7 +201,7 @@ async def _lost(
         fields=[
             (TITLES[name], theirs[name], text)
             for name, text in yours.items()
-            if not _is_same(text, theirs[name])
+            if not _is_same(name, text, theirs[name])
         ],
         values=yours | {"version": row.version, "back": form_text(form, "back")},
         action=request.path,

@@ -1,7 +1,6 @@
 """What a person writes into a movement, from a form or JSON: each error names its field."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from freshledger.amounts import parse_amount
 from freshledger.chains import normalize_address, normalize_txid, parse_chain
 from freshledger.errors import Invalid
 from freshledger.models import STATUSES, TYPES
+from freshledger.text import fit_text
 from freshledger.transactions.periods import parse_instant
 from freshledger.transactions.values import is_contract, parse_id
 
@@ -19,7 +19,6 @@ Fields = Mapping[str, str | int | None]
 
 REQUIRED = ("wallet_id", "occurred_at", "type", "asset", "amount")
 MAX_NOTE, MAX_NAME = 10_000, 100
-_BIDIRECTIONAL = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z0-9]{2,10}")
 
@@ -44,22 +43,9 @@ def parse_fields(
     return values
 
 
-def clean_text(text: str, *, field: str, limit: int, lines: bool = False) -> str:
-    """Return text without control, bidirectional and invisible characters, in Unicode's NFC.
-
-    Raises Invalid naming `field` for more than `limit` characters.
-    """
-    kept = "\n\t" if lines else ""
-    text = unicodedata.normalize("NFC", _BIDIRECTIONAL.sub("", text.replace("\r\n", "\n")))
-    text = "".join(c for c in text if c in kept or unicodedata.category(c) not in {"Cc", "Cs"})
-    if len(text.strip()) > limit:
-        raise Invalid(f"{field}: at most {limit} characters", field=field)
-    return text.strip()
-
-
 def clean_note(text: str) -> str:
     """Return a note as it is stored; raises Invalid, field note."""
-    return clean_text(text, field="note", limit=MAX_NOTE, lines=True)
+    return fit_text(text, field="note", limit=MAX_NOTE, lines=True)
 
 
 def parse_time(text: str, zone: ZoneInfo | None, *, field: str = "occurred_at") -> datetime:
@@ -91,7 +77,7 @@ def _one_of(known: tuple[str, ...]) -> Callable[[str, str], str]:
 
 
 def _name(text: str, name: str) -> str:
-    cleaned = clean_text(text, field=name, limit=MAX_NAME)
+    cleaned = fit_text(text, field=name, limit=MAX_NAME)
     if not cleaned:
         raise Invalid(f"{name}: this is needed", field=name)
     return cleaned

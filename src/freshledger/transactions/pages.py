@@ -110,7 +110,7 @@ async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 
 
 def _problems(error: Invalid | None) -> dict[str, str]:
     """Return the sentence at the field it is about, as the templates look for it."""
-    return {error.field or "": edits.sentence(error)} if error else {}
+    return {error.field or "": error.sentence} if error else {}
 
 
 def _base() -> str:
