@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from freshledger.errors import Busy, Invalid, Uncertain
+from freshledger.errors import AppError, Busy, Invalid, Uncertain
 from freshledger.settings import Settings
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -140,8 +140,10 @@ def _met_a_migration(error: DBAPIError) -> bool:
     return isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
 
 
-def refusal(error: Exception, *, committing: bool = False) -> Busy | Uncertain | None:
+def refusal(error: Exception, *, committing: bool = False) -> AppError | None:
     """Return what to tell the user if the database was only busy or away; else None.
+
+    Text with a NUL, which PostgreSQL cannot hold, is refused here for all that takes text.
 
     With `committing`, the error came from COMMIT.
     """
@@ -155,8 +157,13 @@ def refusal(error: Exception, *, committing: bool = False) -> Busy | Uncertain |
             return Busy("the database has just been migrated; try again")
         if state in _BUSY:
             return Busy(_BUSY[state])
+        if state == _UNSTORABLE:
+            return Invalid("this text has a NUL character; take it out")
     return None
 
+
+_UNSTORABLE = "22021"
+"""character_not_in_repertoire."""
 
 _LOST = "the connection to the database was lost; try again in a moment"
 _UNCERTAIN = (

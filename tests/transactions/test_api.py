@@ -195,6 +195,8 @@ async def test_each_wrong_parameter_is_named(path, field, client, url):
         ("labels", {"ids": [1], "group_key": "x", "add": [1]}, "ids"),
         ("labels", {"filter": "", "add": [1]}, "digest"),
         ("labels", {"filter": "x=1", "count": 1, "digest": "1", "add": [1]}, "x"),
+        ("labels", {"filter": "", "count": 2**63, "digest": "1", "add": [1]}, "count"),
+        ("labels", {"filter": "", "count": -1, "digest": "1", "add": [1]}, "count"),
         ("note", {"ids": [1]}, "note"),
         ("contact", {"ids": [1]}, "contact_id"),
         ("contact", {"ids": [1], "contact_id": 10**9}, "contact_id"),
@@ -203,6 +205,12 @@ async def test_each_wrong_parameter_is_named(path, field, client, url):
 async def test_a_bulk_edit_says_what_is_wrong(kind, body, field, client, csrf, url):
     response = await client.post(f"{url}/bulk/{kind}", json=body, headers=csrf)
     assert await problem(response) == (422, "invalid", field)
+
+
+async def test_a_count_that_never_was_is_another_set(client, csrf, url):
+    body = {"filter": "", "count": 2**63 - 1, "digest": "1", "note": "x"}
+    response = await client.post(f"{url}/bulk/note", json=body, headers=csrf)
+    assert await problem(response) == (412, "precondition_failed", "digest")
 
 
 async def test_a_failed_movement_has_no_amount(client, csrf, url, movement):

@@ -23,6 +23,7 @@ async def is_saved(psql, person):
         {"Origin": "http://localhost.evil.example"},
         {"Origin": "http://localhost:8001"},
         {"Origin": "null"},
+        {"Origin": "http://["},
     ],
 )
 async def test_another_sites_form_is_refused(app, psql, headers):
@@ -103,3 +104,20 @@ async def test_names_are_text_never_markup(app, psql):
         page = await (await ann.get(path)).get_data(as_text=True)
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/login", {"email": "a\0b", "password": "x"}),
+        ("/ledgers/{}/members", {"email": "a\0b", "role": "viewer"}),
+        ("/ledgers/{}/labels?q=a%00b", None),
+        ("/ledgers/{}/contacts/options?q=a%00b", None),
+    ],
+)
+async def test_text_that_postgresql_cannot_hold_is_no_failure(app, psql, path, form):
+    ann = await come(app, psql)
+    path = path.format(await make_ledger(psql, owner=ann))
+    answer = await (ann.get(path) if form is None else ann.post(path, form))
+    assert answer.status_code == 422
+    assert "NUL" in await answer.get_data(as_text=True)

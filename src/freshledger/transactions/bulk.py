@@ -174,7 +174,7 @@ def _is_seen(selection: Selection, matched: CTE) -> ColumnElement[bool]:
     if selection.seen is None:
         return true()
     count, digest = _state(matched)
-    same = (count == selection.seen.count) & (digest == selection.seen.digest)
+    same = (count == literal(selection.seen.count, BigInteger)) & (digest == selection.seen.digest)
     return select(same).select_from(matched).scalar_subquery()
 
 

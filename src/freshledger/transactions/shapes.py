@@ -153,7 +153,7 @@ class SelectionIn(msgspec.Struct, forbid_unknown_fields=True):
     ids: Ids | None = None
     group_key: str | None = None
     filter: str | None = None
-    count: int | None = None
+    count: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     digest: str | None = None
 
 
