@@ -93,6 +93,7 @@ NEEDS_MORE = {"exports.download", "imports_api.get_file"}
 """What a row in the database is not enough for: a file belongs to it."""
 OF_VIEWERS = {
     "ledgers.leave_ledger",  # it is their own membership
+    "ledgers.revoke_token",  # their own, also one from when they were an editor
     "exports.create_export",  # a reading that is spooled to a file; nothing in the ledger changes
     "exports.cancel_export",
     "imports_api.create_export",

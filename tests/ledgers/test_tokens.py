@@ -181,3 +181,23 @@ async def test_the_api_shows_role_version_and_counts(app, psql):
     }
     assert await (await ann.get(f"/api/v1/ledgers/{ledger_id}")).get_json() == expected
     assert await (await ann.get("/api/v1/ledgers")).get_json() == {"ledgers": [expected]}
+
+
+async def test_a_token_can_be_revoked_whatever_became_of_role_and_ledger(app, psql):
+    ann, bob = await come(app, psql), await come(app, psql)
+    ledger_id = await make_ledger(psql, owner=ann, editor=bob)
+    token = await make_token(bob, ledger_id)
+    path = f"/ledgers/{ledger_id}/tokens"
+    await psql.execute("UPDATE members SET role = 'viewer' WHERE user_id = $1", bob.id)
+    await psql.execute("UPDATE ledgers SET archived_at = now() WHERE id = $1", ledger_id)
+    page = await (await bob.get(path)).get_data(as_text=True)
+    (revoke,) = re.findall(rf"{path}/\d+/delete", page)
+    assert (await bob.post(revoke)).status_code == 303
+    assert (await call(app, token, f"/api/v1/ledgers/{ledger_id}")).status_code == 401
+
+
+async def test_the_apis_description_is_public_with_a_token_too(app, psql):
+    ann = await come(app, psql)
+    token = await make_token(ann, await make_ledger(psql, owner=ann))
+    for path in ("/openapi.json", "/api/docs"):
+        assert (await call(app, token, path)).status_code == 200

@@ -174,6 +174,7 @@ async def create_token(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/ledgers/<int:ledger_id>/tokens/<int:token_id>/delete")
+@requires("viewer", archived=True)
 async def revoke_token(ledger_id: int, token_id: int) -> ResponseReturnValue:
     """Revoke one's token; owners may revoke everybody's."""
     whose = None if ledger().allows("owner") else viewer().user_id

@@ -165,7 +165,7 @@ async def _identify() -> None:
     current.viewer = _viewer(row, current.session_token)
     if current.session_token:
         await check_csrf_token(current.session_token)
-    else:
+    elif access != "public":
         _check_token_is_for(current, ledger_id)
     if ledger_id is not None:
         current.ledger = _access(row)
