@@ -10,6 +10,9 @@ async def probe_url(database_url: str) -> str:
     """The worker's database, with the tables of the probe application."""
     connection = await asyncpg.connect(database_url)
     await connection.execute(TABLES)
+    # Well before the checks' lock_timeout, or a deadlock may be met as a lock that is held.
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '200ms'")
     await connection.close()
     return database_url
 
