@@ -19,7 +19,7 @@ from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
 from freshledger.models import Head, Ledger, Member, Session, Token, TokenUse, User
 from freshledger.web.security import check_csrf_token, check_same_site, csrf_token
-from freshledger.web.session import READING, FreshRequest, current_session
+from freshledger.web.session import READING, FreshQuart, FreshRequest, current_session
 
 TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
 ROLES = ("viewer", "editor", "owner")
@@ -79,6 +79,19 @@ class ViewerRequest(FreshRequest):
     viewer: Viewer | None = None
     ledger: Access | None = None
     session_token: str | None = None
+
+    async def admit_upload(self) -> None:
+        """Let only those upload who may change what they ask for: a file fills a disk.
+
+        Looks with a connection that is given back before the body is read.
+        """
+        check_same_site()
+        view = current_app.view_functions.get(self.endpoint or "")
+        if view is None or getattr(view, "access", None) == "public":
+            await super().admit_upload()
+            return
+        async with cast("FreshQuart", current_app).database.read() as session:
+            await _admit(self, session, view)
 
 
 def install(app: Quart) -> None:
@@ -155,23 +168,28 @@ async def _identify() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static":
         return
+    await _admit(current, current_session(), view)
+    if current.session_token:
+        await check_csrf_token(current.session_token)
+    if current.viewer and current.method not in READING:
+        await act_as(current_session(), current.viewer.user_id)
+
+
+async def _admit(current: ViewerRequest, session: AsyncSession, view: Callable[..., Any]) -> None:
+    """Find who asks, and refuse what is not theirs; a stranger passes to a public view."""
     access = getattr(view, "access", None)
-    ledger_id = (request.view_args or {}).get("ledger_id")
-    row = await _find(current, ledger_id)
+    ledger_id = (current.view_args or {}).get("ledger_id")
+    row = await _find(session, current, ledger_id)
     if row is None:
         if access == "public":
             return
         raise Unauthenticated("sign in first, or send a valid token")
     current.viewer = _viewer(row, current.session_token)
-    if current.session_token:
-        await check_csrf_token(current.session_token)
-    elif access != "public":
+    if not current.session_token and access != "public":
         _check_token_is_for(current, ledger_id)
     if ledger_id is not None:
         current.ledger = _access(row)
         _authorize(current, access, archived=getattr(view, "archived", False))
-    if current.method not in READING:
-        await act_as(current_session(), current.viewer.user_id)
 
 
 def _check_token_is_for(current: ViewerRequest, ledger_id: int | None) -> None:
@@ -195,16 +213,18 @@ def _authorize(current: ViewerRequest, access: str | None, *, archived: bool) ->
         raise Forbidden("this ledger is archived and cannot be changed; its owner can reopen it")
 
 
-async def _find(current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
+async def _find(
+    session: AsyncSession, current: ViewerRequest, ledger_id: int | None
+) -> AnyRow | None:
     """Look the viewer up, and their ledger, in one statement; a foreign ledger is not found."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":  # other schemes are a proxy's
-        return await _find_token(token.strip(), ledger_id)
+        return await _find_token(session, token.strip(), ledger_id)
     secret = request.cookies.get(session_cookie())
     if not secret:
         return None
     values = {"hash": hash_secret(secret), "ledger": ledger_id}
-    row = (await current_session().execute(_BY_SESSION, values)).one_or_none()
+    row = (await session.execute(_BY_SESSION, values)).one_or_none()
     if row is None:
         return None
     current.session_token = secret
@@ -213,14 +233,14 @@ async def _find(current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
     return row
 
 
-async def _find_token(secret: str, ledger_id: int | None) -> AnyRow | None:
+async def _find_token(session: AsyncSession, secret: str, ledger_id: int | None) -> AnyRow | None:
     own = secret.removeprefix(TOKEN_PREFIX).partition("_")[0]
     if not secret.startswith(TOKEN_PREFIX) or not (own.isascii() and own.isdigit()):
         return None
     if len(own) > 18:  # noqa: PLR2004 - more digits are no bigint
         return None
     values = {"hash": hash_secret(secret), "ledger": int(own)}
-    row = (await current_session().execute(_BY_TOKEN, values)).one_or_none()
+    row = (await session.execute(_BY_TOKEN, values)).one_or_none()
     if row is not None and ledger_id is not None and ledger_id != row.ledger_id:
         raise NotFound("there is no such ledger")
     return row

@@ -84,11 +84,15 @@ class _CompleteBody(Body):
     def append(self, data: bytes) -> None:
         """Take what arrived; Quart alone counts only what has not been read yet."""
         self.received += len(data)
-        limit = self._max_content_length
+        self.at_most(self._max_content_length)
+        super().append(data)
+
+    def at_most(self, limit: int | None) -> None:
+        """Refuse more bytes than that, also of what has arrived."""
+        self._max_content_length = limit
         if self._must_raise is None and limit is not None and self.received > limit:
             self._must_raise = RequestEntityTooLarge()
             self.set_complete()
-        super().append(data)
 
     @property
     def complete(self) -> bool:
@@ -108,11 +112,20 @@ class FreshRequest(Request):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Quart's
         super().__init__(*arguments, **options)
-        if self.mimetype == "multipart/form-data":
+        if self.is_upload:
             self.body_timeout = UPLOAD_SECONDS
         else:
             limit = min(options.get("max_content_length") or MAX_IN_MEMORY, MAX_IN_MEMORY)
             self.body = self.body_class(self.content_length, limit)
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether the body may be large and slow."""
+        return self.mimetype == "multipart/form-data"
+
+    async def admit_upload(self) -> None:
+        """Refuse an upload before its body is read: here it may only be as large as any body."""
+        cast("_CompleteBody", self.body).at_most(MAX_IN_MEMORY)
 
 
 class FreshQuart(Quart):
@@ -200,13 +213,15 @@ def _forget_the_answer(context: RequestContext | None) -> None:
 
 
 async def _begin() -> None:
-    """Read the body before the first query: a slow client must not hold a connection."""
+    """Read the body before the unit's first query: a slow client must not hold a connection."""
     current = cast("FreshRequest", request)
     writes = current.method not in READING
     database = cast("FreshQuart", current_app).database
     maker = database.write if writes else database.read
     current.unit = UnitOfWork(maker, writes=writes)
     if writes:
+        if current.is_upload:
+            await current.admit_upload()
         await current.get_data(cache=True, as_text=False, parse_form_data=True)
 
 
