@@ -1,5 +1,6 @@
 """Exports: exactly what the filter shows, and back into an identical ledger."""
 
+import asyncio
 import json
 from datetime import timedelta
 from decimal import Decimal
@@ -125,3 +126,24 @@ async def test_a_small_export_is_sent_at_once(
     assert len((await file.get_data(as_text=True)).splitlines()) == 2
     shown = await client.get(response.location.removesuffix("/file"))
     assert "Download" in await shown.get_data(as_text=True)
+
+
+async def test_many_exports_at_once_leave_connections_for_pages(
+    client: Any, books: Any, app: Any
+) -> None:
+    """Three times as many as the pool has connections: none is refused, none waits for the pool."""
+    form = {"csrf_token": books.csrf_token, "format": "csv", "where": ""}
+    begin = (
+        client.post(f"{books.path}/exports", form=form) for _ in range(3 * app.settings.pool_size)
+    )
+    *begun, page = await asyncio.gather(*begin, client.get(f"{books.path}/transactions"))
+    assert page.status_code == 200
+    assert [response.status_code for response in begun] == [303] * len(begun)
+
+
+async def test_an_archived_ledger_can_be_exported(client: Any, books: Any, psql: Any) -> None:
+    await psql.execute("UPDATE ledgers SET archived_at = now() WHERE id = $1", books.ledger_id)
+    form = {"csrf_token": books.csrf_token, "format": "csv", "where": ""}
+    response = await client.post(f"{books.path}/exports", form=form)
+    assert response.status_code == 303
+    assert (await client.get(response.location)).status_code == 200

@@ -208,7 +208,7 @@ def _planned(counts: preview.Counts) -> CountsOut:
 
 
 @blueprint.post("/exports")
-@requires("viewer")
+@requires("viewer", archived=True)
 @document_request(ExportIn)
 @document_response(ExportOut, 201)
 async def create_export(ledger_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
@@ -234,7 +234,7 @@ async def get_file(ledger_id: int, export_id: int) -> ResponseReturnValue:  # no
 
 
 @blueprint.delete("/exports/<int:export_id>")
-@requires("viewer")
+@requires("viewer", archived=True)
 async def delete_export(ledger_id: int, export_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Stop to make an export."""
     await export_pages.stop_export(export_id)

@@ -16,7 +16,7 @@ from freshledger.transactions.periods import Clock
 from freshledger.transactions.repository import find_names
 from freshledger.web.context import ledger, requires, viewer
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session
+from freshledger.web.session import current_session, release
 
 blueprint = Blueprint("exports", __name__)
 
@@ -34,7 +34,7 @@ async def new_export(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(ROOT)
-@requires("viewer")
+@requires("viewer", archived=True)
 async def create_export(ledger_id: int) -> ResponseReturnValue:
     """Begin an export; a small one is sent at once."""
     form = await request.form
@@ -51,6 +51,7 @@ async def begin_export(format_: str, query: str) -> tuple[int, asyncio.Task[None
     where = TransactionFilter.from_args(parse_qsl(query), others=PAGING)
     order = Order(ledger().id, exporting.check_format(format_), where, Clock.of(who.time_zone))
     values = {"format_": format_, "query": urlencode(where.to_args())}
+    await release()
     async with app.database.write.begin() as session:
         export_id = await exports.insert_export(
             session, ledger_id=ledger().id, user_id=who.user_id, **values
@@ -73,7 +74,7 @@ async def show_export(ledger_id: int, export_id: int) -> ResponseReturnValue:  #
 
 
 @blueprint.post(f"{ROOT}/<int:export_id>/cancel")
-@requires("viewer")
+@requires("viewer", archived=True)
 async def cancel_export(ledger_id: int, export_id: int) -> ResponseReturnValue:
     """Stop to make an export."""
     await stop_export(export_id)

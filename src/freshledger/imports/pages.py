@@ -22,7 +22,7 @@ from freshledger.imports.work import WORKING
 from freshledger.settings import Settings
 from freshledger.web.context import ledger, viewer
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import FreshQuart, current_session, snapshot
+from freshledger.web.session import FreshQuart, current_session, release, snapshot
 
 blueprint = Blueprint("imports", __name__)
 blueprint.add_app_template_filter(format_amount, "plain_amount")
@@ -86,6 +86,7 @@ async def begin_upload(form: Any) -> tuple[int, asyncio.Task[Any]]:  # noqa: ANN
     answers = commands.parse_answers(form)
     app, who = this_app(), viewer()
     uploads_ = [(f.filename or "", f.stream) for f in (await request.files).getlist("files") if f]
+    await release()
     token, sources = await asyncio.to_thread(spool, app.settings, uploads_)
     try:
         batch = Batch(ledger().id, who.user_id, form.get("wallet", ""), sources, token)
@@ -143,6 +144,7 @@ async def answer_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Read the files again with other answers: their format, address, zone or chain."""
     answers, key = commands.parse_answers(await request.form), key_of(import_id)
     found = await repository.get_import(current_session(), ledger_id=ledger_id, import_id=import_id)
+    await release()
     await uploads.claim_upload(this_app().database, key, answers)
     task = _begin_reading(key, found.options.get("token"))
     await asyncio.wait([task], timeout=PATIENCE)
@@ -164,6 +166,7 @@ async def begin_commit(ledger_id: int, import_id: int) -> asyncio.Task[Any]:
     """Claim an import and start its task; raises Conflict if it is not there to be committed."""
     app, key = this_app(), key_of(import_id)
     found = await repository.get_import(current_session(), ledger_id=ledger_id, import_id=import_id)
+    await release()
     await runner.claim_import(app.database, key)
     commit = runner.Commit(key, viewer().actor)
     work = runner.run_uploaded(app.database, app.settings, commit, found.options.get("token"))
@@ -196,6 +199,7 @@ async def take_back_import(ledger_id: int, import_id: int) -> ResponseReturnValu
 async def begin_taking_back(import_id: int) -> asyncio.Task[Any]:
     """Claim an import and start to take it back; raises Conflict if it is not there for that."""
     app, key = this_app(), key_of(import_id)
+    await release()
     await runner.claim_taking_back(app.database, key)
     work = runner.run_taking_back(app.database, key, actor=viewer().actor)
     return app.tasks.start(work, f"taking back of import {key.ledger_id}/{import_id}")

@@ -67,17 +67,27 @@ async def recover_imports(database: Database) -> None:
 
 
 class Tasks:
-    """The long work of this process; at its end they are stopped, and leave nothing half done."""
+    """The long work of this process; at its end they are stopped, and leave nothing half done.
 
-    def __init__(self) -> None:
+    Each holds a connection for its whole length: only `places` work at once, the others wait
+    their turn, so that pages always find a connection.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.Semaphore(places)
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any], what: str) -> asyncio.Task[Any]:
         """Begin `work`; its failure is logged as that of `what`."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._in_turn(work))
         self._running.add(task)
         task.add_done_callback(lambda done: self._ended(done, what))
+        task.add_done_callback(lambda _: work.close())  # stopped before its turn came
         return task
+
+    async def _in_turn(self, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - the work's
+        async with self._places:
+            return await work
 
     def _ended(self, task: asyncio.Task[Any], what: str) -> None:
         self._running.discard(task)
@@ -101,7 +111,7 @@ async def running_tasks(database: Database, settings: Settings) -> AsyncIterator
     async with database.read() as session:
         waiting = set(await session.scalars(_WAITING))
     await asyncio.to_thread(drop_other_spools, settings, waiting)
-    tasks = Tasks()
+    tasks = Tasks(max(1, settings.pool_size // 3))
     try:
         yield tasks
     finally:

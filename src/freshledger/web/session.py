@@ -181,6 +181,15 @@ def current_session() -> AsyncSession:
     return _unit().session
 
 
+async def release() -> None:
+    """Give the request's connection back, and forget what it did so far.
+
+    For requests that go on with sessions of their own: holding one connection while waiting
+    for another, a few of them would empty the pool. The next use takes a new session.
+    """
+    await _unit().close()
+
+
 @asynccontextmanager
 async def snapshot() -> AsyncIterator[AsyncSession]:
     """Read several statements from one snapshot (REPEATABLE READ, READ ONLY).
