@@ -63,9 +63,8 @@ def _reads_from_a_kept_snapshot(app) -> None:
     async def begin():
         await session._begin()
         if not request.unit.writes and not kept.session.in_transaction():
-            request.unit = kept
-            async with session.snapshot():
-                kept.finish = _never
+            await kept.begin_snapshot()
+            kept.finish = _never
         if not request.unit.writes:
             request.unit = kept
 

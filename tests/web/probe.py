@@ -20,7 +20,7 @@ from freshledger.database import Database
 from freshledger.errors import Conflict, NotFound
 from freshledger.settings import Settings
 from freshledger.web import errors
-from freshledger.web.session import FreshQuart, current_session, install, snapshot
+from freshledger.web.session import FreshQuart, begin_snapshot, current_session, install
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS probes (
@@ -230,11 +230,12 @@ def _add_reading_routes(app: FreshQuart, site: Site) -> None:
 def _add_waiting_routes(app: FreshQuart, site: Site) -> None:
     @app.get("/api/snapshot/<tag>")
     async def two_reads(tag):
-        async with snapshot() as session:
-            first = await session.scalar(COUNT, {"tag": tag})
-            site.arrived.set()
-            await site.go_on.wait()
-            return f"{first} {await session.scalar(COUNT, {'tag': tag})}"
+        await begin_snapshot()
+        session = current_session()
+        first = await session.scalar(COUNT, {"tag": tag})
+        site.arrived.set()
+        await site.go_on.wait()
+        return f"{first} {await session.scalar(COUNT, {'tag': tag})}"
 
     @app.get("/api/stream/<tag>")
     async def stream(tag):

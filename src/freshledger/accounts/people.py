@@ -8,7 +8,7 @@ from freshledger.errors import AppError, Conflict, Forbidden, Invalid
 from freshledger.web.context import viewer
 from freshledger.web.errors import STATUSES
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("people", __name__)
 
@@ -64,9 +64,9 @@ async def enable(user_id: int) -> ResponseReturnValue:
 
 
 async def _page(*, error: AppError | None = None, link: str | None = None, email: str = "") -> str:
-    async with snapshot() as session:
-        people = await repository.list_users(session)
-        invitations = await repository.list_invitations(session)
+    session = current_session()
+    people = await repository.list_users(session)
+    invitations = await repository.list_invitations(session)
     return await render(
         "accounts/people.html",
         people=people,

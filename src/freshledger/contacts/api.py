@@ -16,7 +16,7 @@ from freshledger.contacts.repository import ContactRow
 from freshledger.paging import Cursor, decode_cursor, parse_limit
 from freshledger.web.api import json_response, read_body
 from freshledger.web.downloads import csv_download
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint(
     "contacts_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/contacts"
@@ -91,11 +91,11 @@ async def list_contacts(ledger_id: int) -> ResponseReturnValue:
     q = " ".join(request.args.get("q", "").split())
     given, limit = request.args.get("cursor"), parse_limit(request.args.get("limit"))
     cursor = decode_cursor(given, scope=repository.scope(q), columns=2) if given else Cursor()
-    async with snapshot() as session:
-        page = await repository.list_contacts(
-            session, ledger_id=ledger_id, q=q, cursor=cursor, limit=limit
-        )
-        version = await named.ledger_version(session, ledger_id=ledger_id)
+    session = current_session()
+    page = await repository.list_contacts(
+        session, ledger_id=ledger_id, q=q, cursor=cursor, limit=limit
+    )
+    version = await named.ledger_version(session, ledger_id=ledger_id)
     return json_response(ContactsOut(version, list(page.rows), page.next, page.previous))
 
 

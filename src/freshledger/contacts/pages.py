@@ -9,7 +9,7 @@ from freshledger.paging import Cursor, decode_cursor
 from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_id, form_text, form_version
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("contacts", __name__)
 
@@ -146,10 +146,10 @@ async def _list(ledger_id: int, error: AppError | None = None) -> str:
     q = " ".join(request.args.get("q", "").split())
     given = request.args.get("cursor")
     cursor = decode_cursor(given, scope=repository.scope(q), columns=2) if given else Cursor()
-    async with snapshot() as session:
-        page = await repository.list_contacts(session, ledger_id=ledger_id, q=q, cursor=cursor)
-        total = await repository.count_contacts(session, ledger_id=ledger_id)
-        met = await suggestions.list_suggestions(session, ledger_id=ledger_id)
+    session = current_session()
+    page = await repository.list_contacts(session, ledger_id=ledger_id, q=q, cursor=cursor)
+    total = await repository.count_contacts(session, ledger_id=ledger_id)
+    met = await suggestions.list_suggestions(session, ledger_id=ledger_id)
     return await render(
         "contacts/list.html",
         page=page,
@@ -163,9 +163,9 @@ async def _list(ledger_id: int, error: AppError | None = None) -> str:
 
 
 async def _show(ledger_id: int, contact_id: int, error: AppError | None = None) -> str:
-    async with snapshot() as session:
-        contact = await repository.get_contact(session, ledger_id=ledger_id, contact_id=contact_id)
-        names = await repository.find_contacts(session, ledger_id=ledger_id, limit=200)
+    session = current_session()
+    contact = await repository.get_contact(session, ledger_id=ledger_id, contact_id=contact_id)
+    names = await repository.find_contacts(session, ledger_id=ledger_id, limit=200)
     return await render(
         "contacts/show.html",
         contact=contact,

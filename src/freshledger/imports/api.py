@@ -25,7 +25,7 @@ from freshledger.imports.staging import plan_for_many
 from freshledger.imports.work import TAKING_BACK, WORKING
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import requires
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("imports_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>")
 tag_blueprint(blueprint, ["imports and exports"])
@@ -167,16 +167,16 @@ async def cancel_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 
 async def _answer(ledger_id: int, import_id: int, status: int = 200) -> Response:
     key = {"ledger_id": ledger_id, "import_id": import_id}
-    async with snapshot() as session:
-        found = await repository.get_import(session, **key)
-        files = await repository.list_files(session, **key)
-        progress = await repository.find_progress(session, **key)
-        counts, problems = _counts(found), []
-        if found.status == "staged" and "movements" in found.counts:
-            await plan_for_many(session)
-            planned = await preview.count_outcomes(session, **key)
-            counts = _planned(planned)
-            problems = await preview.list_problems(session, **key)
+    session = current_session()
+    found = await repository.get_import(session, **key)
+    files = await repository.list_files(session, **key)
+    progress = await repository.find_progress(session, **key)
+    counts, problems = _counts(found), []
+    if found.status == "staged" and "movements" in found.counts:
+        await plan_for_many(session)
+        planned = await preview.count_outcomes(session, **key)
+        counts = _planned(planned)
+        problems = await preview.list_problems(session, **key)
     done, total = progress or (None, None)
     body = ImportOut(
         id=found.id,

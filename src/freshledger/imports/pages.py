@@ -22,7 +22,7 @@ from freshledger.imports.work import WORKING
 from freshledger.settings import Settings
 from freshledger.web.context import ledger, viewer
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import FreshQuart, current_session, release, snapshot
+from freshledger.web.session import FreshQuart, current_session, release
 
 blueprint = Blueprint("imports", __name__)
 blueprint.add_app_template_filter(format_amount, "plain_amount")
@@ -106,19 +106,19 @@ def _begin_reading(key: Key, token: str | None) -> asyncio.Task[Any]:
 @blueprint.get("/ledgers/<int:ledger_id>/imports/<int:import_id>")
 async def show_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Show an import as far as it is: a question, the preview, the progress, or the result."""
-    async with snapshot() as session:
-        key = {"ledger_id": ledger_id, "import_id": import_id}
-        found = await repository.get_import(session, **key)
-        page: dict[str, Any] = {
-            "found": found,
-            "files": await repository.list_files(session, **key),
-            "titles": titles(),
-            "shown_problems": preview.SHOWN_PROBLEMS,
-        }
-        if found.status in WORKING:
-            page["progress"] = await repository.find_progress(session, **key)
-        elif found.status == "staged" and "movements" in found.counts:
-            page |= await _preview(session, found, key)
+    session = current_session()
+    key = {"ledger_id": ledger_id, "import_id": import_id}
+    found = await repository.get_import(session, **key)
+    page: dict[str, Any] = {
+        "found": found,
+        "files": await repository.list_files(session, **key),
+        "titles": titles(),
+        "shown_problems": preview.SHOWN_PROBLEMS,
+    }
+    if found.status in WORKING:
+        page["progress"] = await repository.find_progress(session, **key)
+    elif found.status == "staged" and "movements" in found.counts:
+        page |= await _preview(session, found, key)
     if found.status == "staged":
         page |= _choices() | {"values": found.options.get("answers", {})}
         page["problem"] = found.options.get("problem")

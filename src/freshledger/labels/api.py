@@ -12,7 +12,7 @@ from freshledger import named
 from freshledger.labels import commands, repository
 from freshledger.labels.repository import LabelRow
 from freshledger.web.api import json_response, read_body
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("labels_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/labels")
 tag_blueprint(blueprint, ["labels"])
@@ -59,9 +59,9 @@ class LabelMergeIn(msgspec.Struct, forbid_unknown_fields=True):
 async def list_labels(ledger_id: int) -> ResponseReturnValue:
     """List labels with the number of transactions that wear them."""
     q = request.args.get("q", "").strip()
-    async with snapshot() as session:
-        labels = await repository.list_labels(session, ledger_id=ledger_id, q=q)
-        version = await named.ledger_version(session, ledger_id=ledger_id)
+    session = current_session()
+    labels = await repository.list_labels(session, ledger_id=ledger_id, q=q)
+    version = await named.ledger_version(session, ledger_id=ledger_id)
     return json_response(LabelsOut(version, list(labels)))
 
 

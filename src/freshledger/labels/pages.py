@@ -10,7 +10,7 @@ from freshledger.models import COLORS
 from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_id, form_text, form_version
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("labels", __name__)
 
@@ -125,9 +125,9 @@ async def _list(ledger_id: int, error: AppError | None = None) -> str:
 
 
 async def _show(ledger_id: int, label_id: int, error: AppError | None = None) -> str:
-    async with snapshot() as session:
-        label = await repository.get_label(session, ledger_id=ledger_id, label_id=label_id)
-        others = await repository.find_labels(session, ledger_id=ledger_id, limit=1000)
+    session = current_session()
+    label = await repository.get_label(session, ledger_id=ledger_id, label_id=label_id)
+    others = await repository.find_labels(session, ledger_id=ledger_id, limit=1000)
     return await render(
         "labels/show.html",
         label=label,

@@ -1,6 +1,14 @@
 """All tables; importing this package makes the metadata complete."""
 
-from freshledger.models.accounts import Invitation, LoginFailure, Session, Token, TokenUse, User
+from freshledger.models.accounts import (
+    IdempotencyKey,
+    Invitation,
+    LoginFailure,
+    Session,
+    Token,
+    TokenUse,
+    User,
+)
 from freshledger.models.base import Base
 from freshledger.models.contacts import Contact, ContactAddress
 from freshledger.models.imports import (
@@ -26,6 +34,7 @@ __all__ = [
     "ContactAddress",
     "Export",
     "Head",
+    "IdempotencyKey",
     "Import",
     "ImportFile",
     "ImportReference",

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from freshledger.models.base import Base, CreatedAt, Id, LedgerId
@@ -105,3 +106,23 @@ class TokenUse(Base):
             ["ledger_id", "token_id"], ["tokens.ledger_id", "tokens.id"], ondelete="CASCADE"
         ),
     )
+
+
+class IdempotencyKey(Base):
+    """What a request with an Idempotency-Key did, written in its own transaction.
+
+    `request` is a digest of the request: the same key is good for the same request only. The
+    answer (`status`, `headers`, `body`) is given again to whoever repeats it within 24 hours.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request: Mapped[bytes]
+    created_at: Mapped[CreatedAt] = mapped_column(index=True)
+    status: Mapped[int | None]
+    headers: Mapped[list[list[str]] | None] = mapped_column(JSONB)
+    body: Mapped[bytes | None]

@@ -86,7 +86,10 @@ class Change(Base):
     before: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     after: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
 
-    __table_args__ = (CheckConstraint("operation IN ('I', 'U', 'D')", name="operation"),)
+    __table_args__ = (
+        CheckConstraint("operation IN ('I', 'U', 'D')", name="operation"),
+        Index(None, "ids", postgresql_using="gin"),
+    )
 
 
 class SavedFilter(Base):

@@ -33,8 +33,8 @@ from freshledger.transactions.shapes import (
     transaction_out,
 )
 from freshledger.web.api import json_response, read_body
-from freshledger.web.context import viewer
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.context import one_statement, viewer
+from freshledger.web.session import begin_snapshot, current_session
 
 blueprint = Blueprint(
     "transactions_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/transactions"
@@ -43,6 +43,7 @@ tag_blueprint(blueprint, ["transactions"])
 
 
 @blueprint.get("")
+@one_statement
 @document_querystring(ListQuery)
 @document_response(TransactionsOut)
 async def list_transactions(ledger_id: int) -> ResponseReturnValue:
@@ -61,11 +62,12 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
             current_session(), ledger_id=ledger_id, where=where, clock=clock, paging=paging
         )
         return json_response(page_out(page, version, None))
-    async with snapshot() as session:
-        page, version = await lists.list_transactions(
-            session, ledger_id=ledger_id, where=where, clock=clock, paging=paging
-        )
-        sums = await totals.get_totals(session, ledger_id=ledger_id, where=where, clock=clock)
+    await begin_snapshot()
+    session = current_session()
+    page, version = await lists.list_transactions(
+        session, ledger_id=ledger_id, where=where, clock=clock, paging=paging
+    )
+    sums = await totals.get_totals(session, ledger_id=ledger_id, where=where, clock=clock)
     return json_response(page_out(page, version, sums))
 
 
@@ -189,11 +191,11 @@ async def delete_transaction(ledger_id: int, transaction_id: int) -> ResponseRet
 @document_response(GroupOut)
 async def list_group(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """List the movements that belong together with one."""
-    async with snapshot() as session:
-        row = await repository.get_transaction(
-            session, ledger_id=ledger_id, transaction_id=transaction_id
-        )
-        rows = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
+    session = current_session()
+    row = await repository.get_transaction(
+        session, ledger_id=ledger_id, transaction_id=transaction_id
+    )
+    rows = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
     return json_response(GroupOut(row.group_key, [transaction_out(one) for one in rows]))
 
 

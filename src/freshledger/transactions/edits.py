@@ -21,7 +21,7 @@ from freshledger.transactions.rows import TransactionRow
 from freshledger.web.context import ledger, viewer
 from freshledger.web.forms import form_text, form_version
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("edits", __name__)
 
@@ -63,11 +63,11 @@ async def _show(
     values: Any = None,  # noqa: ANN401 - a form
 ) -> str:
     clock = Clock.of(viewer().time_zone)
-    async with snapshot() as session:
-        key = {"ledger_id": ledger_id, "transaction_id": transaction_id}
-        row = await repository.get_transaction(session, **key)
-        group = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
-        sources = await choices.list_sources(session, **key)
+    session = current_session()
+    key = {"ledger_id": ledger_id, "transaction_id": transaction_id}
+    row = await repository.get_transaction(session, **key)
+    group = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
+    sources = await choices.list_sources(session, **key)
     return await render(
         "transactions/show.html",
         row=display.shown_row(row, clock.zone),

@@ -17,7 +17,7 @@ from freshledger.transactions.repository import find_names
 from freshledger.transactions.totals import get_totals
 from freshledger.web.context import ledger, viewer
 from freshledger.web.rendering import render
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("transactions", __name__)
 for _room in (edits.blueprint, additions.blueprint, selections.blueprint):
@@ -39,8 +39,8 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
             return await _render(await _read_page(asked, ledger_id))
         except Invalid as error:
             asked = Asked(asked.args, asked.where, asked.paging, error)
-    async with snapshot() as session:
-        page = await _frame(session, asked) | {"rows": [], "rows_version": ledger().version}
+    session = current_session()
+    page = await _frame(session, asked) | {"rows": [], "rows_version": ledger().version}
     return await _render(page), 422
 
 
@@ -67,14 +67,14 @@ def _read_asked() -> Asked:
 async def _read_page(asked: Asked, ledger_id: int) -> dict[str, Any]:
     """Read rows, names and choices, and the sums where they are asked for, from one snapshot."""
     clock = Clock.of(viewer().time_zone)
-    async with snapshot() as session:
-        found, version = await list_rows(
-            session, ledger_id=ledger_id, where=asked.where, clock=clock, paging=asked.paging
-        )
-        page = await _frame(session, asked)
-        if request.args.get("totals"):
-            totals = await get_totals(session, ledger_id=ledger_id, where=asked.where, clock=clock)
-            page["totals"] = display.shown_totals(totals)
+    session = current_session()
+    found, version = await list_rows(
+        session, ledger_id=ledger_id, where=asked.where, clock=clock, paging=asked.paging
+    )
+    page = await _frame(session, asked)
+    if request.args.get("totals"):
+        totals = await get_totals(session, ledger_id=ledger_id, where=asked.where, clock=clock)
+        page["totals"] = display.shown_totals(totals)
     by_time = asked.paging.sort.endswith("time")
     rows = display.shown_rows(found.rows, zone=clock.zone, together=by_time)
     turns = {name: _turn(asked, getattr(found, name)) for name in ("previous", "next")}

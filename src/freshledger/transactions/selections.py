@@ -20,7 +20,7 @@ from freshledger.transactions.values import parse_id
 from freshledger.web.context import requires, viewer
 from freshledger.web.forms import form_number, form_text
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("selections", __name__)
 
@@ -80,8 +80,8 @@ async def edit_selection(ledger_id: int) -> ResponseReturnValue:
 @requires("editor")
 async def confirm_edit(ledger_id: int) -> ResponseReturnValue:
     """Say what an edit of all matches would do: it is done to this set or not at all."""
-    async with snapshot() as session:
-        return await _confirm(session, ledger_id, _wish(request.args))
+    session = current_session()
+    return await _confirm(session, ledger_id, _wish(request.args))
 
 
 async def _confirm(

@@ -11,7 +11,7 @@ from freshledger.amounts import format_amount
 from freshledger.wallets import commands, repository
 from freshledger.wallets.repository import WalletRow
 from freshledger.web.api import json_response, read_body
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("wallets_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/wallets")
 tag_blueprint(blueprint, ["wallets"])
@@ -66,9 +66,9 @@ class WalletAddressIn(msgspec.Struct, forbid_unknown_fields=True):
 @document_response(WalletsOut)
 async def list_wallets(ledger_id: int) -> ResponseReturnValue:
     """List wallets with the number and span of their transactions."""
-    async with snapshot() as session:
-        wallets = await repository.list_wallets(session, ledger_id=ledger_id)
-        version = await named.ledger_version(session, ledger_id=ledger_id)
+    session = current_session()
+    wallets = await repository.list_wallets(session, ledger_id=ledger_id)
+    version = await named.ledger_version(session, ledger_id=ledger_id)
     return json_response(WalletsOut(version, list(wallets)))
 
 
@@ -97,10 +97,10 @@ async def get_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
 @document_response(BalancesOut)
 async def list_balances(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
     """List what a wallet holds of each asset."""
-    async with snapshot() as session:
-        await repository.get_wallet(session, ledger_id=ledger_id, wallet_id=wallet_id)
-        held = await repository.list_balances(session, ledger_id=ledger_id, wallet_id=wallet_id)
-        version = await named.ledger_version(session, ledger_id=ledger_id)
+    session = current_session()
+    await repository.get_wallet(session, ledger_id=ledger_id, wallet_id=wallet_id)
+    held = await repository.list_balances(session, ledger_id=ledger_id, wallet_id=wallet_id)
+    version = await named.ledger_version(session, ledger_id=ledger_id)
     balances = [
         BalanceOut(
             row.asset,

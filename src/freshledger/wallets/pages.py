@@ -9,7 +9,7 @@ from freshledger.wallets import commands, repository
 from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_number, form_text, form_version
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, snapshot
+from freshledger.web.session import current_session
 
 blueprint = Blueprint("wallets", __name__)
 
@@ -136,9 +136,9 @@ async def _list(ledger_id: int, error: AppError | None = None) -> str:
 
 
 async def _show(ledger_id: int, wallet_id: int, error: AppError | None = None) -> str:
-    async with snapshot() as session:
-        wallet = await repository.get_wallet(session, ledger_id=ledger_id, wallet_id=wallet_id)
-        held = await repository.list_balances(session, ledger_id=ledger_id, wallet_id=wallet_id)
+    session = current_session()
+    wallet = await repository.get_wallet(session, ledger_id=ledger_id, wallet_id=wallet_id)
+    held = await repository.list_balances(session, ledger_id=ledger_id, wallet_id=wallet_id)
     balances = [(row, format_amount(row.balance), format_amount(row.pending)) for row in held]
     return await render(
         "wallets/show.html",

@@ -2,6 +2,9 @@
 
 A view says what it takes only where it differs from the rule: signed in; a member of the
 ledger in its path; for anything but reading, an editor of a ledger that is not archived.
+
+A reading request is one snapshot, which begins with this look-up: who asks, their role, the
+ledger's name and version, and all that the view reads belong to the same moment.
 """
 
 import hashlib
@@ -12,14 +15,22 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from quart import Quart, current_app, has_request_context, request
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import Text, and_, bindparam, func, or_, select
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
 from freshledger.models import Head, Ledger, Member, Session, Token, TokenUse, User
 from freshledger.web.security import check_csrf_token, check_same_site, csrf_token
-from freshledger.web.session import READING, FreshQuart, FreshRequest, current_session
+from freshledger.web.session import (
+    READING,
+    FreshQuart,
+    FreshRequest,
+    begin_snapshot,
+    current_session,
+    remember_xid,
+)
 
 TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
 ROLES = ("viewer", "editor", "owner")
@@ -116,6 +127,15 @@ def requires(role: str, *, archived: bool = False) -> Callable[[View], View]:
     return mark
 
 
+def one_statement(view: View) -> View:
+    """Mark a reading view that is whole without a snapshot: one statement reads all it shows.
+
+    The ledger's version must come from that statement too.
+    """
+    view.one_statement = True  # type: ignore[attr-defined]
+    return view
+
+
 def viewer() -> Viewer:
     """Return who asks; raises Unauthenticated where nobody is signed in."""
     found = cast("ViewerRequest", request).viewer
@@ -147,9 +167,13 @@ def session_token() -> str | None:
     return cast("ViewerRequest", request).session_token
 
 
-async def act_as(session: AsyncSession, user_id: int) -> None:
-    """Let the ledger's record name that user for what the transaction changes from now on."""
-    await session.execute(_AS_ACTOR, {"actor": f"user:{user_id}"})
+async def act_as(session: AsyncSession, user_id: int) -> int:
+    """Let the ledger's record name that user for what the transaction changes from now on.
+
+    Returns the transaction's id.
+    """
+    row = (await session.execute(_AS_ACTOR, {"actor": f"user:{user_id}"})).one()
+    return int(row.xid)
 
 
 def session_cookie() -> str:
@@ -168,11 +192,13 @@ async def _identify() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static":
         return
+    if getattr(view, "access", None) != "public" and not getattr(view, "one_statement", False):
+        await begin_snapshot()
     await _admit(current, current_session(), view)
     if current.session_token:
         await check_csrf_token(current.session_token)
     if current.viewer and current.method not in READING:
-        await act_as(current_session(), current.viewer.user_id)
+        remember_xid(await act_as(current_session(), current.viewer.user_id))
 
 
 async def _admit(current: ViewerRequest, session: AsyncSession, view: Callable[..., Any]) -> None:
@@ -280,7 +306,10 @@ _BY_TOKEN = (
         or_(Token.expires_at.is_(None), Token.expires_at > func.now()),
     )
 )
-_AS_ACTOR = select(func.set_config("freshledger.actor", bindparam("actor"), True))  # noqa: FBT003 - set_config's is_local
+_AS_ACTOR = select(
+    func.set_config("freshledger.actor", bindparam("actor"), True),  # noqa: FBT003 - set_config's is_local
+    sql_cast(func.pg_current_xact_id(), Text).label("xid"),
+)
 
 
 def _viewer(row: AnyRow, secret: str | None) -> Viewer:

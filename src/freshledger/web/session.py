@@ -14,8 +14,7 @@ The order of things, and why (tests/web/test_session.py has a test for each line
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from quart import Quart, Request, current_app, request
@@ -39,6 +38,8 @@ MAX_IN_MEMORY = 16 * 1024**2
 
 UPLOAD_SECONDS = 3600
 
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
 T = TypeVar("T")
 
 
@@ -48,7 +49,9 @@ class UnitOfWork:
     def __init__(self, maker: async_sessionmaker[AsyncSession], *, writes: bool) -> None:
         self._maker = maker
         self.writes = writes
+        self.xid: int | None = None
         self.committing = False
+        self._in_snapshot = False
         self._session: AsyncSession | None = None
 
     @property
@@ -69,9 +72,17 @@ class UnitOfWork:
         else:
             await self._session.rollback()
 
+    async def begin_snapshot(self) -> None:
+        """Begin a REPEATABLE READ, READ ONLY transaction, unless there is one or the unit writes."""
+        if not self.writes and not self._in_snapshot:
+            await self.finish(successful=True)
+            await self.session.connection(execution_options=_SNAPSHOT)
+            self._in_snapshot = True
+
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
         session, self._session = self._session, None
+        self._in_snapshot = False
         if session is not None:
             await _to_the_end(asyncio.create_task(session.close()))
 
@@ -190,23 +201,17 @@ async def release() -> None:
     await _unit().close()
 
 
-@asynccontextmanager
-async def snapshot() -> AsyncIterator[AsyncSession]:
-    """Read several statements from one snapshot (REPEATABLE READ, READ ONLY).
+async def begin_snapshot() -> None:
+    """Let all that a reading request reads come from one snapshot, from now on.
 
-    For reading requests. A writing one has its own transaction, and yields that.
+    A writing request has its own transaction, and a second call changes nothing.
     """
-    unit = _unit()
-    if not unit.writes:
-        await unit.finish(successful=True)
-        await unit.session.connection(
-            execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        )
-    try:
-        yield unit.session
-    finally:
-        if not unit.writes:
-            await unit.finish(successful=False)
+    await _unit().begin_snapshot()
+
+
+def remember_xid(xid: int) -> None:
+    """Remember the id of the request's transaction, by which the outcome of its COMMIT is found."""
+    _unit().xid = xid
 
 
 def _unit() -> UnitOfWork:
