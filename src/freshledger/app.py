@@ -26,7 +26,7 @@ from freshledger.transactions import api as transactions_api
 from freshledger.transactions import pages as transactions_pages
 from freshledger.wallets import api as wallets_api
 from freshledger.wallets import pages as wallets_pages
-from freshledger.web import api, context, errors, rendering, security, session
+from freshledger.web import api, context, errors, freshness, rendering, security, session
 from freshledger.web.times import local_time
 
 PLACES = (
@@ -79,6 +79,7 @@ def _install_hooks(app: Freshledger) -> None:
     security.install(app)
     app.after_request(rendering.forget_notice)
     context.install(app)
+    freshness.install(app)
     errors.install(app)
     api.install(app)
 

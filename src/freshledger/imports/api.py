@@ -25,6 +25,7 @@ from freshledger.imports.staging import plan_for_many
 from freshledger.imports.work import TAKING_BACK, WORKING
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import requires
+from freshledger.web.freshness import unversioned
 from freshledger.web.session import current_session
 
 blueprint = Blueprint("imports_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>")
@@ -122,6 +123,7 @@ async def stage_import(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/imports/<int:import_id>")
+@unversioned("progress")
 @document_response(ImportOut)
 async def get_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Look at an import: what it would do, how far it is, or what it did."""
@@ -221,6 +223,7 @@ async def create_export(ledger_id: int) -> ResponseReturnValue:  # noqa: ARG001 
 
 
 @blueprint.get("/exports/<int:export_id>")
+@unversioned("export")
 @document_response(ExportOut)
 async def get_export(ledger_id: int, export_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Look at one of your exports."""
@@ -228,6 +231,7 @@ async def get_export(ledger_id: int, export_id: int) -> ResponseReturnValue:  # 
 
 
 @blueprint.get("/exports/<int:export_id>/file")
+@unversioned("export")
 async def get_file(ledger_id: int, export_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Fetch the file of an export that is done; Ledger-Version says which version it shows."""
     return await export_pages.send_export(export_id)

@@ -15,6 +15,7 @@ from freshledger.transactions.filters import PAGING, TransactionFilter
 from freshledger.transactions.periods import Clock
 from freshledger.transactions.repository import find_names
 from freshledger.web.context import ledger, requires, viewer
+from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session, release
 
@@ -68,6 +69,7 @@ async def own_export(export_id: int) -> AnyRow:
 
 
 @blueprint.get(f"{ROOT}/<int:export_id>")
+@unversioned("export")
 async def show_export(ledger_id: int, export_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Show how far an export is, or where its file is."""
     return await render("imports/export_show.html", found=await own_export(export_id))
@@ -91,6 +93,7 @@ async def stop_export(export_id: int) -> None:
 
 
 @blueprint.get(f"{ROOT}/<int:export_id>/file")
+@unversioned("export")
 async def download(ledger_id: int, export_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Send the file; its name has the ledger's version that it shows."""
     return await send_export(export_id)
@@ -108,6 +111,7 @@ async def send_export(export_id: int) -> Response:
         path,
         mimetype=FORMATS[found.format][1],
         as_attachment=True,
+        add_etags=False,
         attachment_filename=exports.file_name(here.name, found.format, found.version),
     )
     response.headers["Ledger-Version"] = str(found.version)

@@ -21,6 +21,7 @@ from freshledger.imports.tasks import Tasks
 from freshledger.imports.work import WORKING
 from freshledger.settings import Settings
 from freshledger.web.context import ledger, viewer
+from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import FreshQuart, current_session, release
 
@@ -49,6 +50,7 @@ def key_of(import_id: int) -> Key:
 
 
 @blueprint.get("/ledgers/<int:ledger_id>/imports")
+@unversioned("people")
 async def list_imports(ledger_id: int) -> ResponseReturnValue:
     """Show what was imported."""
     found = await repository.list_imports(current_session(), ledger_id=ledger_id)
@@ -100,10 +102,11 @@ async def begin_upload(form: Any) -> tuple[int, asyncio.Task[Any]]:  # noqa: ANN
 def _begin_reading(key: Key, token: str | None) -> asyncio.Task[Any]:
     app = this_app()
     work = uploads.run_upload(app.database, app.settings, key, actor=viewer().actor, token=token)
-    return app.tasks.start(work, f"reading of import {key.ledger_id}/{key.import_id}")
+    return app.tasks.start(work, f"import {key.ledger_id}/{key.import_id}")
 
 
 @blueprint.get("/ledgers/<int:ledger_id>/imports/<int:import_id>")
+@unversioned("progress")
 async def show_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Show an import as far as it is: a question, the preview, the progress, or the result."""
     session = current_session()
@@ -202,7 +205,7 @@ async def begin_taking_back(import_id: int) -> asyncio.Task[Any]:
     await release()
     await runner.claim_taking_back(app.database, key)
     work = runner.run_taking_back(app.database, key, actor=viewer().actor)
-    return app.tasks.start(work, f"taking back of import {key.ledger_id}/{import_id}")
+    return app.tasks.start(work, f"import {key.ledger_id}/{import_id}")
 
 
 def _url(endpoint: str, import_id: int) -> str:

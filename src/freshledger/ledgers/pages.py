@@ -7,6 +7,7 @@ from freshledger.errors import AppError, Conflict, Forbidden, Invalid
 from freshledger.ledgers import commands, repository, tokens
 from freshledger.web.context import ROLES, ledger, requires, viewer
 from freshledger.web.errors import STATUSES
+from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -103,6 +104,7 @@ async def leave_ledger(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/ledgers/<int:ledger_id>/members")
+@unversioned("people")
 async def list_members(ledger_id: int) -> ResponseReturnValue:
     """Show with whom a ledger is shared."""
     return await _members_page(ledger_id)
@@ -149,6 +151,7 @@ async def remove_member(ledger_id: int, user_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/ledgers/<int:ledger_id>/tokens")
+@unversioned("token use")
 async def list_tokens(ledger_id: int) -> ResponseReturnValue:
     """Show one's API tokens; owners see everybody's."""
     return await _tokens_page(ledger_id)

@@ -13,6 +13,7 @@ from freshledger.transactions.filters import Selection
 from freshledger.transactions.periods import Clock
 from freshledger.web.context import requires, viewer
 from freshledger.web.forms import form_text
+from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -26,6 +27,7 @@ NEW_FIELDS = (
 
 
 @blueprint.get(f"{ROOT}/new")
+@unversioned("clock")
 @requires("editor")
 async def new_transaction(ledger_id: int) -> ResponseReturnValue:
     """Ask for a movement that no file has."""

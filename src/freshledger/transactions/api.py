@@ -32,6 +32,7 @@ from freshledger.transactions.shapes import (
     totals_out,
     transaction_out,
 )
+from freshledger.web import freshness
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import one_statement, viewer
 from freshledger.web.session import begin_snapshot, current_session
@@ -61,12 +62,14 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
         page, version = await lists.list_transactions(
             current_session(), ledger_id=ledger_id, where=where, clock=clock, paging=paging
         )
+        freshness.shows(version)
         return json_response(page_out(page, version, None))
     await begin_snapshot()
     session = current_session()
     page, version = await lists.list_transactions(
         session, ledger_id=ledger_id, where=where, clock=clock, paging=paging
     )
+    freshness.shows(version)
     sums = await totals.get_totals(session, ledger_id=ledger_id, where=where, clock=clock)
     return json_response(page_out(page, version, sums))
 

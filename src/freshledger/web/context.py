@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from quart import Quart, current_app, has_request_context, request
-from sqlalchemy import Text, and_, bindparam, func, or_, select
+from sqlalchemy import Text, and_, bindparam, column, func, or_, select, table
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -65,7 +65,10 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The ledger in the path, as the viewer may use it; `version` is its version now."""
+    """The ledger in the path, as the viewer may use it; `version` is its version now.
+
+    `migration` is the revision that the database is at.
+    """
 
     id: int
     name: str
@@ -73,6 +76,7 @@ class Access:
     role: str
     archived: bool
     version: int
+    migration: str
 
     def allows(self, role: str) -> bool:
         """Tell whether the viewer's role is at least `role`."""
@@ -90,6 +94,7 @@ class ViewerRequest(FreshRequest):
     viewer: Viewer | None = None
     ledger: Access | None = None
     session_token: str | None = None
+    shown_version: int | None = None
 
     async def admit_upload(self) -> None:
         """Let only those upload who may change what they ask for: a file fills a disk.
@@ -130,7 +135,7 @@ def requires(role: str, *, archived: bool = False) -> Callable[[View], View]:
 def one_statement(view: View) -> View:
     """Mark a reading view that is whole without a snapshot: one statement reads all it shows.
 
-    The ledger's version must come from that statement too.
+    The ledger's version must come from that statement too; `freshness.shows` names it.
     """
     view.one_statement = True  # type: ignore[attr-defined]
     return view
@@ -272,11 +277,15 @@ async def _find_token(session: AsyncSession, secret: str, ledger_id: int | None)
     return row
 
 
+_MIGRATION: AnySelect = select(column("version_num")).select_from(table("alembic_version"))
+
+
 def _people() -> AnySelect:
     return select(
         User.id, User.email, User.name, User.is_admin, User.time_zone, User.theme,
         User.page_size, User.settings_version, Member.role, Ledger.id.label("ledger_id"),
         Ledger.name.label("ledger_name"), Ledger.epoch, Ledger.archived_at, Head.version,
+        _MIGRATION.scalar_subquery().label("migration"),
     ).where(User.disabled_at.is_(None))  # fmt: skip
 
 
@@ -338,4 +347,5 @@ def _access(row: AnyRow) -> Access:
         role=row.role,
         archived=row.archived_at is not None,
         version=row.version,
+        migration=row.migration,
     )

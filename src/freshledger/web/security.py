@@ -15,9 +15,16 @@ POLICY = (
 )
 """No inline code, nothing from elsewhere, and nobody may frame us."""
 
+AHEAD = ("Sec-Purpose", "Purpose", "X-Moz")
+"""Where a browser says that it prefetches or prerenders."""
+HX = ("HX-Request", "HX-Boosted", "HX-Target")
+VARY = ("Cookie", "Authorization", "Accept", *HX)
+"""What of a request its answer depends on, besides the address."""
+
 
 def install(app: Quart) -> None:
-    """Put the security headers on every response of `app`."""
+    """Put the security headers on every response of `app`, and show no page before its time."""
+    app.before_request(_refuse_ahead)
     app.after_request(_headers)
 
 
@@ -51,6 +58,15 @@ async def check_csrf_token(session_token: str) -> None:
         raise Forbidden("this form is out of date; reload the page and send it again")
 
 
+async def _refuse_ahead() -> Response | None:
+    """Refuse to make a page that nobody asked to see yet: it would be old once it is shown."""
+    if request.endpoint == "static" or not any(
+        "prefetch" in request.headers.get(name, "").lower() for name in AHEAD
+    ):
+        return None
+    return Response("Pages are not made before they are asked for.", 503, content_type="text/plain")
+
+
 async def _headers(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("Content-Security-Policy", POLICY)
@@ -60,9 +76,9 @@ async def _headers(response: Response) -> Response:
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     if request.endpoint != "static":
-        headers.setdefault(
-            "Cache-Control", "private, no-cache" if request.path.startswith("/api/") else "no-store"
-        )
+        response.vary.update(VARY)
+        programs = request.path.startswith("/api/") and response.status_code < 500  # noqa: PLR2004 - 5xx
+        headers["Cache-Control"] = "private, no-cache" if programs else "no-store"
     if request.scheme == "https":
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

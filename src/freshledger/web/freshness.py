@@ -1,0 +1,184 @@
+"""Which version an answer shows, and whether its asker has that answer already.
+
+An answer's ETag names all that its content depends on (PARTS). It is made after the look-up
+of viewer and ledger, so that an asker who has it is answered 304 for the price of that
+look-up, before the view runs. What a page shows besides must count for the ledger's version,
+or the page has no ETag (UNVERSIONED).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from quart import Quart, Response, current_app, request
+
+from freshledger import __version__
+from freshledger.web.context import Access, Viewer, ViewerRequest, find_ledger, ledger, viewer
+from freshledger.web.rendering import NOTICE_COOKIE
+from freshledger.web.security import HX
+from freshledger.web.session import READING
+
+UNVERSIONED = {
+    "clock": "it shows the present moment, or what expires without a change",
+    "export": "an export's progress and file do not count for the ledger's version",
+    "people": "it shows who is disabled, or the name of somebody who is no longer a member;"
+    " neither counts for the ledger's version",
+    "progress": "an import's progress and its parsed rows do not count until it is committed",
+    "stream": "a stream has no end; it says by itself which versions it tells of",
+    "token use": "a token's last use is written by reading requests, which change nothing",
+}
+"""Why a view's answers have no ETag; `unversioned` names the reason."""
+
+KINDS = ("text/html", "application/json", "text/event-stream")
+"""What an Accept header chooses from."""
+
+View = TypeVar("View", bound=Callable[..., object])
+
+
+def install(app: Quart) -> None:
+    """Let reading answers say what they show; call this after the viewer's hook."""
+    build()
+    app.before_request(_answer_unchanged)
+    app.after_request(_say_what_is_shown)
+
+
+def unversioned(reason: str) -> Callable[[View], View]:
+    """Mark a view that shows what does not count for the ledger's version: it has no ETag.
+
+    `reason` is one of UNVERSIONED.
+    """
+    if reason not in UNVERSIONED:
+        raise KeyError(reason)
+
+    def mark(view: View) -> View:
+        view.unversioned = reason  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def shows(version: int) -> None:
+    """Say which version of the ledger the answer shows, in a view that reads one statement.
+
+    All others show the version that the look-up found in the same snapshot.
+    """
+    cast("ViewerRequest", request).shown_version = version
+
+
+@cache
+def build() -> str:
+    """Return what names this build: its version and the digest of its files, read once."""
+    package, digest = Path(__file__).parents[1], blake2b(digest_size=16)
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            name = str(path.relative_to(package)).encode()
+            content = path.read_bytes()
+            digest.update(b"%d %b %d " % (len(name), name, len(content)) + content)
+    return f"{__version__}+{digest.hexdigest()}"
+
+
+def today_of(who: Viewer) -> str:
+    """Return the viewer's day: what a relative date in the address is relative to."""
+    try:
+        zone = ZoneInfo(who.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo("UTC")
+    return _now().astimezone(zone).date().isoformat()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _representation(_here: Access, _who: Viewer) -> object:
+    """Return what else of the request the answer depends on; VARY says so to caches."""
+    headers = [request.headers.get(name) for name in HX]
+    kind = request.accept_mimetypes.best_match(KINDS)
+    return [request.root_path, request.path, request.query_string.decode("latin-1"), kind, headers]
+
+
+PARTS: dict[str, Callable[[Access, Viewer], object]] = {
+    "ledger": lambda here, _who: [here.id, here.epoch],
+    "build": lambda _here, _who: build(),
+    "migration": lambda here, _who: here.migration,
+    "representation": _representation,
+    "viewer": lambda _here, who: [who.user_id, who.name, who.email, who.is_admin],
+    "role": lambda here, _who: here.role,
+    "session": lambda _here, who: [who.csrf_token, who.token_scope],
+    "settings": lambda _here, who: [
+        who.settings_version, who.time_zone, who.theme, who.page_size,
+    ],
+    "today": lambda _here, who: today_of(who),
+}  # fmt: skip
+"""What an answer depends on besides the ledger's version.
+
+A page has its session's CSRF token. The settings are in it themselves too, for somebody in
+psql changes them without their version; the day, whether or not the address has a relative
+date: then none can be overlooked, and a day has one midnight.
+"""
+
+
+def etag(version: int) -> str:
+    """Return the tag of the answer that shows `version` to this request's viewer."""
+    here, who = ledger(), viewer()
+    parts = {name: part(here, who) for name, part in PARTS.items()}
+    return blake2b(msgspec.json.encode([version, parts]), digest_size=16).hexdigest()
+
+
+def _reads_a_ledger() -> bool:
+    return find_ledger() is not None and request.method in READING - {"OPTIONS"}
+
+
+def _has_etag() -> bool:
+    """Tell whether a good answer to this request has an ETag; one with a notice is shown once."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    marked = hasattr(view, "unversioned")
+    return _reads_a_ledger() and not marked and NOTICE_COOKIE not in request.cookies
+
+
+async def _answer_unchanged() -> Response | None:
+    """Answer 304 where the asker has what would be shown; `*` asks whether there is anything."""
+    given = request.if_none_match
+    if not given or given.star_tag or not _has_etag():
+        return None
+    version = ledger().version
+    tag = etag(version)
+    return _not_modified(tag, version) if given.contains_weak(tag) else None
+
+
+def _not_modified(tag: str, version: int) -> Response:
+    answer = Response(status=304, headers={"Ledger-Version": str(version)})
+    answer.set_etag(tag)
+    for name in ("Content-Type", "Content-Length"):  # those of a body that is not sent
+        answer.headers.pop(name, None)
+    return answer
+
+
+async def _say_what_is_shown(response: Response) -> Response:
+    """Name the version that the answer shows, and tag it."""
+    version = _shown_version()
+    if version is None or response.status_code >= 500:  # noqa: PLR2004 - it shows nothing
+        return response
+    response.headers.setdefault("Ledger-Version", str(version))
+    if response.status_code != 200 or not _has_etag():  # noqa: PLR2004 - OK
+        return response
+    tag = etag(version)
+    if request.if_none_match.star_tag:
+        return _not_modified(tag, version)
+    response.set_etag(tag)
+    return response
+
+
+def _shown_version() -> int | None:
+    """Return the version that the answer shows; None where it is no reading of one ledger."""
+    if not _reads_a_ledger():
+        return None
+    view = current_app.view_functions.get(request.endpoint or "")
+    if getattr(view, "one_statement", False):
+        return cast("ViewerRequest", request).shown_version
+    return ledger().version
