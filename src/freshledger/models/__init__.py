@@ -12,6 +12,7 @@ from freshledger.models.accounts import (
 from freshledger.models.base import Base
 from freshledger.models.contacts import Contact, ContactAddress
 from freshledger.models.imports import (
+    DroppedImportRows,
     Export,
     Import,
     ImportFile,
@@ -20,7 +21,7 @@ from freshledger.models.imports import (
     StagedRow,
 )
 from freshledger.models.labels import COLORS, Label, ReferenceLabel, TransactionLabel
-from freshledger.models.ledgers import Change, Head, Ledger, Member, Revision, SavedFilter
+from freshledger.models.ledgers import Change, Head, Ledger, Member, Revision, SavedFilter, Undo
 from freshledger.models.transactions import STATUSES, TYPES, Tombstone, Transaction
 from freshledger.models.wallets import Wallet, WalletAddress
 
@@ -32,6 +33,7 @@ __all__ = [
     "Change",
     "Contact",
     "ContactAddress",
+    "DroppedImportRows",
     "Export",
     "Head",
     "IdempotencyKey",
@@ -54,6 +56,7 @@ __all__ = [
     "Tombstone",
     "Transaction",
     "TransactionLabel",
+    "Undo",
     "User",
     "Wallet",
     "WalletAddress",

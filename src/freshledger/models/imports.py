@@ -3,11 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Numeric
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Integer, Text
+from sqlalchemy.types import BigInteger, Integer, Text
 
 from freshledger.models.base import Base, CreatedAt, Id, LedgerId
 
@@ -110,6 +111,22 @@ class ImportReference(Base):
         ),
         Index(None, "ledger_id", "reference_id"),
     )
+
+
+class DroppedImportRows(Base):
+    """What an import contained that was deleted in `tx`, so that undoing it brings it back.
+
+    `ids` are those of its `import_rows` or `import_references` (`table_name`) of one outcome.
+    """
+
+    __tablename__ = "dropped_import_rows"
+
+    ledger_id: Mapped[LedgerId]
+    tx: Mapped[UUID] = mapped_column(primary_key=True)
+    table_name: Mapped[str] = mapped_column(primary_key=True)
+    import_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
 class StagedRow(Base):

@@ -61,7 +61,10 @@ class Revision(Base):
     tx: Mapped[UUID]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
-    __table_args__ = (UniqueConstraint("ledger_id", "tx"),)
+    __table_args__ = (
+        UniqueConstraint("ledger_id", "tx"),
+        Index("ix_revisions_at", "ledger_id", "at", "version"),
+    )
 
 
 class Change(Base):
@@ -89,7 +92,27 @@ class Change(Base):
     __table_args__ = (
         CheckConstraint("operation IN ('I', 'U', 'D')", name="operation"),
         Index(None, "ids", postgresql_using="gin"),
+        Index("ix_changes_what", "ledger_id", "table_name", "actor", "operation", "tx"),
+        Index(
+            "ix_changes_import",
+            "ledger_id",
+            "import_id",
+            postgresql_where=text("import_id IS NOT NULL"),
+        ),
     )
+
+
+class Undo(Base):
+    """The database transaction `tx` undid the ledger's `version`, but for `left_out` rows."""
+
+    __tablename__ = "undos"
+
+    ledger_id: Mapped[LedgerId]
+    tx: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    left_out: Mapped[int] = mapped_column(server_default=text("0"))
+
+    __table_args__ = (Index(None, "ledger_id", "version"),)
 
 
 class SavedFilter(Base):
