@@ -1,0 +1,1 @@
+"""Proves the contract from outside: histories recorded over HTTP, and what of them cannot be."""

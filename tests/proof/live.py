@@ -1,0 +1,127 @@
+"""A page that nobody reloads: it follows its stream, and fetches its body when it is behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from proof.clients import Client, settle
+from proof.records import Change, Record, Shown, Told, now
+
+TELLING = {"ready", "change", "resync"}
+SETTLES = 15.0
+"""Seconds in which a live page has to reach the last version: a beat is missed after 12."""
+
+
+class Sent(msgspec.Struct):
+    """The data of an event, as the protocol has it."""
+
+    version: int
+    since: int | None = None
+    epoch: str | None = None
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event of a stream as it arrived."""
+
+    name: str
+    data: str
+    id: str | None
+    arrived: int
+
+
+class LivePage(Client):
+    """What live.js does: the version it shows, the stream, and a fetch for every event beyond it."""
+
+    shown: Shown | None = None
+    last: tuple[str, int] | None = None
+    streams = 0
+
+    async def follow(self) -> None:
+        """Follow until cancelled; after the end of a stream, go on where it stopped."""
+        self.changed = asyncio.Condition()
+        await self._fetch()
+        while True:
+            with suppress(aiohttp.ClientError, TimeoutError, ConnectionError):
+                await self._stream()
+            await asyncio.sleep(0)
+
+    async def settled(self, version: int) -> Record:
+        """Wait until the page shows `version`, and write down what it shows then."""
+        begun = now()
+        reached = await settle(lambda: self._version >= version, self.changed, SETTLES)
+        what = f"live page, which {'reached' if reached else 'did not reach'} {version}"
+        record = Record(
+            self.recorder.process, self.name, "settled", begun, now(), what=what, shown=self.shown
+        )
+        return self.recorder.add(record)
+
+    @property
+    def _version(self) -> int:
+        return self.shown.version if self.shown else 0
+
+    async def _fetch(self) -> None:
+        shown = await self.page(block=True)
+        if shown and shown.version >= self._version:
+            async with self.changed:
+                self.shown = shown
+                self.changed.notify_all()
+
+    async def _stream(self) -> None:
+        self.streams += 1
+        headers = self.site.browser | {"Accept": "text/event-stream"}
+        asked = {"since": str(self._version)}
+        if self.last:
+            asked["epoch"] = self.last[0]
+            headers["Last-Event-ID"] = str(self.last[1])
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=12)
+        async with (
+            aiohttp.ClientSession(self.site.address, timeout=timeout) as http,
+            http.get(f"{self.site.pages}/live", headers=headers, params=asked) as response,
+        ):
+            response.raise_for_status()
+            async for message in messages(response.content):
+                await self._heard(message)
+
+    async def _heard(self, message: Message) -> None:
+        if message.name not in TELLING | {"beat"}:
+            return
+        sent = msgspec.json.decode(message.data, type=Sent)
+        told = Told(message.name, self.streams, sent.version, sent.since, sent.changes)
+        if message.name in TELLING:
+            self.last = (sent.epoch or "", sent.version)
+            self.recorder.add(
+                Record(
+                    self.recorder.process, self.name, "event", message.arrived, message.arrived,
+                    what=message.name, told=told,
+                )
+            )  # fmt: skip
+        while self._version < sent.version:
+            before = self._version
+            await self._fetch()
+            if self._version == before:
+                return
+
+
+async def messages(lines: aiohttp.StreamReader) -> AsyncIterator[Message]:
+    """Read the events of a stream; comments and what has no data are no events."""
+    name, data, identifier = "message", [], None
+    async for raw in lines:
+        line = raw.decode().rstrip("\r\n")
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            if data:
+                yield Message(name, "\n".join(data), identifier, now())
+            name, data = "message", []
+        elif field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)
+        elif field == "id":
+            identifier = value
