@@ -14,7 +14,7 @@ import pytest
 from hypercorn.config import Config
 
 from cli.conftest import serving
-from freshledger.cli.serve import BACKLOG, GRACEFUL_SECONDS, KEEP_ALIVE_SECONDS
+from freshledger.cli.listening import BACKLOG, GRACEFUL_SECONDS, KEEP_ALIVE_SECONDS
 from processes import postmasters
 
 TOP = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from freshledger.errors import Conflict, Invalid
-from freshledger.imports import repository, runner, tasks, work
+from freshledger.imports import recovery, repository, runner, work
 from freshledger.imports.formats.own import csv_header, csv_line
 
 
@@ -176,7 +176,7 @@ async def test_a_start_after_a_crash_puts_imports_right(
     await runner.claim_import(desk.database, crashed)
     running = await desk.stage(desk.file(*many(45_000)))
     task = await desk.begun(running)
-    await tasks.recover_imports(desk.database)
+    await recovery.recover(desk.database, await recovery.list_jobs(desk.database))
     assert (await desk.status(crashed), await desk.status(running)) == ("staged", "committing")
     await task
     assert await desk.status(running) == "done"

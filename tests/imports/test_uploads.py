@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from quart.datastructures import FileStorage
 
-from freshledger.imports import repository, runner, tasks, uploads, work
+from freshledger.imports import recovery, repository, runner, tasks, uploads, work
 from freshledger.imports.files import uploads_folder
 from freshledger.imports.formats.own import csv_line
 from freshledger.imports.reading import BATCH
@@ -145,7 +145,7 @@ async def test_a_start_after_a_crash_puts_reading_right(
     crashed, _token = await desk.upload(desk.file(movement("a")))
     async with held_up(desk):
         running, _token, task = await begun(desk, long_file)
-        await tasks.recover_imports(desk.database)
+        await recovery.recover(desk.database, await recovery.list_jobs(desk.database))
         assert (await desk.status(crashed), await desk.status(running)) == ("failed", "reading")
     assert await error_of(psql, crashed) == "the program was stopped while it read"
     await task
@@ -215,7 +215,7 @@ async def test_a_start_after_a_crash_puts_taking_back_right(
     key = await desk.stage(desk.file(movement("a")))
     await desk.commit(key)
     await runner.claim_taking_back(desk.database, key)
-    await tasks.recover_imports(desk.database)
+    await recovery.recover(desk.database, await recovery.list_jobs(desk.database))
     assert (await desk.status(key), await desk.count()) == ("done", 1)
     assert await error_of(psql, key) == "the program was stopped while it took it back"
     assert await desk.take_back(key) == 1

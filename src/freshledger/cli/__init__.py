@@ -14,6 +14,7 @@ COMMANDS = {
     "serve": "freshledger.cli.serve:serve",
     "token": "freshledger.cli.tokens:token",
     "user": "freshledger.cli.users:user",
+    "worker": "freshledger.cli.workers:worker",
 }
 """Each command and where it is."""
 

@@ -2,29 +2,21 @@
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import click
 import uvloop
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config
 from msgspec.structs import replace
 
 from freshledger.accounts.commands import setup_link
 from freshledger.app import Freshledger, create_app
 from freshledger.cli.base import command
-from freshledger.errors import AppError
+from freshledger.cli.listening import address_of, listen, serve_until
+from freshledger.cli.workers import Crew, check_room
 from freshledger.settings import Settings
 from freshledger.startup import open_database
-
-BACKLOG = 2048
-KEEP_ALIVE_SECONDS = 75
-GRACEFUL_SECONDS = 3
-PATIENCE_SECONDS = 10
-STALLED_CLIENT_MILLISECONDS = 5000
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not listened on
 
 
 def address_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -38,13 +30,21 @@ def address_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @command("serve")
 @address_options
-def serve(settings: Settings, host: str | None, port: int | None) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that serve; one that dies is started again, alone.",
+)
+def serve(settings: Settings, host: str | None, port: int | None, workers: int) -> None:
     """Serve the pages and the API on http://127.0.0.1:8000.
 
     The embedded PostgreSQL starts and stops with it, unless FRESHLEDGER_DATABASE_URL names a
     server of your own.
     """
-    run_server(serve_until_stopped, settings, host=host, port=port)
+    server = serve_until_stopped if workers == 1 else partial(serve_with, workers=workers)
+    run_server(server, settings, host=host, port=port)
 
 
 def run_server(
@@ -63,79 +63,48 @@ def run_server(
 
 async def serve_until_stopped(settings: Settings) -> None:
     """Serve until Ctrl-C, SIGTERM or SIGHUP; raises AppError if the port is taken."""
-    stopping = asyncio.Event()
-    with _listen(settings) as listener:
-        address = _address(listener)
+    with listen(settings) as listener:
+        address = address_of(listener)
         async with open_database(settings) as database:
             async with database.write.begin() as session:
                 link = await setup_link(session, address)
             app = create_app(replace(settings, database_url=database.url))
             _announce_when_ready(app, address, link)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-            await _until(stopping, app, _hypercorn_config(listener))
+            await serve_until(_stopped_by_signals(), app, listener.detach())
 
 
-async def _until(stopping: asyncio.Event, app: Freshledger, config: Config) -> None:
-    """Serve until the event; then streams end by themselves, and the rest is cut after a while."""
+async def serve_with(settings: Settings, *, workers: int) -> None:
+    """Serve with several processes until Ctrl-C, SIGTERM or SIGHUP.
 
-    async def trigger() -> None:
-        await stopping.wait()
-        app.shutdown_event.set()
-
-    serving = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=trigger))
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    done, _ = await asyncio.wait((serving,), timeout=PATIENCE_SECONDS)
-    if serving not in done:
-        serving.cancel()
-        await asyncio.wait((serving,), timeout=1)
-        return
-    await serving
+    Raises AppError if the port is taken, the database lets too few in, or no worker comes up.
+    """
+    with listen(settings) as listener:
+        address = address_of(listener)
+        async with open_database(settings) as database:
+            async with database.write.begin() as session:
+                await check_room(session, workers=workers, pool_size=settings.pool_size)
+                link = await setup_link(session, address)
+            await database.dispose()  # from here on the connections are the workers'
+            settings = replace(settings, database_url=database.url)
+            crew = Crew(listener, settings, stopping=_stopped_by_signals())
+            await crew.serve(workers, when_ready=lambda: _announce(address, link))
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """Open the port before anything else is done; a stopped client holds a stream for seconds."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listener.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_CLIENT_MILLISECONDS
-        )
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        place = f"{settings.host}:{settings.port}"
-        raise AppError(f"cannot serve on {place}: {error.strerror}; try --port") from error
-    return listener
+def _stopped_by_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
 
 
-def _address(listener: socket.socket) -> str:
-    """Return what a browser on this machine opens."""
-    host, port = listener.getsockname()[:2]
-    host = LOOPBACK.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _hypercorn_config(listener: socket.socket) -> Config:
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.backlog = BACKLOG
-    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
-    config.graceful_timeout = GRACEFUL_SECONDS
-    config.loglevel = "WARNING"
-    config.include_server_header = False
-    return config
+def _announce(address: str, link: str | None) -> None:
+    click.echo(f"freshledger serves on {address} (Ctrl-C ends it)")
+    if link:
+        click.echo(f"Make the first account here: {link}")
 
 
 def _announce_when_ready(app: Freshledger, address: str, link: str | None) -> None:
     @app.while_serving
     async def announce() -> AsyncGenerator[None, Any]:
-        click.echo(f"freshledger serves on {address} (Ctrl-C ends it)")
-        if link:
-            click.echo(f"Make the first account here: {link}")
+        _announce(address, link)
         yield

@@ -1,6 +1,7 @@
 """Exports that are being made and those that wait to be fetched: rows, files and tasks."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -79,7 +80,7 @@ async def run_export(database: Database, settings: Settings, order: Order, expor
     path = file_of(settings, order.ledger_id, export_id)
     key = {"ledger_id": order.ledger_id, "export_id": export_id}
     ended: dict[str, object] = {"status": "failed", "error": "it was interrupted; make it again"}
-    await asyncio.to_thread(_drop_old, settings)
+    await asyncio.to_thread(drop_old, settings)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with path.open("wb") as stream:
@@ -123,24 +124,13 @@ async def _write(database: Database, order: Order, export_id: int, stream: IO[by
 
 
 _ALIVE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_RECOVER = text("""
-UPDATE exports SET status = 'failed', error = 'the program was stopped; make it again',
-  finished_at = now()
-WHERE status = 'making'
-  AND pg_try_advisory_xact_lock(hashtextextended('export ' || ledger_id || '/' || id, 0))
-""")
 
 
-async def recover_exports(database: Database, settings: Settings) -> None:
-    """Put right what a crash left behind, and drop files that are old."""
-    async with database.write.begin() as session:
-        await session.execute(_RECOVER)
-    await asyncio.to_thread(_drop_old, settings)
-
-
-def _drop_old(settings: Settings) -> None:
+def drop_old(settings: Settings) -> None:
+    """Remove the files of exports that can no longer be fetched; other processes may as well."""
     folder = settings.data_dir / "exports"
     oldest = (datetime.now(UTC) - KEPT).timestamp()
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

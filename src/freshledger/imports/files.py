@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -96,9 +97,10 @@ def drop_other_spools(settings: Settings, kept: set[str]) -> None:
     if not uploads_folder(settings).is_dir():
         return
     for folder in uploads_folder(settings).iterdir():
-        old = folder.stat().st_mtime < time.time() - _ABANDONED
-        if folder.name not in kept and old:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process may do the same
+            old = folder.stat().st_mtime < time.time() - _ABANDONED
+            if folder.name not in kept and old:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean_name(name: str) -> str:

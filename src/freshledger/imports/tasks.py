@@ -1,4 +1,4 @@
-"""The long work of a process that serves: its tasks, and what a crash of it left behind."""
+"""The long work of a process that serves: its tasks, and the clearing up at its start."""
 
 import asyncio
 import logging
@@ -11,26 +11,14 @@ from sqlalchemy import text
 from freshledger.database import Database
 from freshledger.errors import AppError
 from freshledger.imports import repository
-from freshledger.imports.exports import recover_exports
+from freshledger.imports.exports import drop_old
 from freshledger.imports.files import drop_other_spools
+from freshledger.imports.presence import Presence
+from freshledger.imports.recovery import keep_recovering
 from freshledger.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Whatever a crash left: what nobody commits any more waits again, if its rows are still there.
-_RECOVER = text("""
-UPDATE imports i SET
-  status = CASE WHEN status = 'reading' THEN 'failed' WHEN status = 'taking_back' THEN 'done'
-                WHEN EXISTS (SELECT FROM staged_rows s
-                             WHERE s.ledger_id = i.ledger_id AND s.import_id = i.id)
-                THEN 'staged' ELSE 'failed' END,
-  finished_at = CASE status WHEN 'reading' THEN now() ELSE finished_at END,
-  error = 'the program was stopped while it ' ||
-          CASE status WHEN 'reading' THEN 'read' WHEN 'taking_back' THEN 'took it back'
-                      ELSE 'committed' END
-WHERE status IN ('reading', 'committing', 'taking_back')
-  AND pg_try_advisory_xact_lock(hashtextextended('import ' || ledger_id || '/' || id, 0))
-""")
 _LEFT_OVER = text("""
 DELETE FROM staged_rows s WHERE NOT EXISTS (
   SELECT FROM imports i WHERE i.ledger_id = s.ledger_id AND i.id = s.import_id
@@ -51,14 +39,10 @@ ORDER BY ledger_id, id FOR UPDATE SKIP LOCKED
 """)
 
 
-async def recover_imports(database: Database) -> None:
-    """Put right what a crash left behind; other processes' imports go on undisturbed.
-
-    What was read and neither committed nor discarded for a week is dropped.
-    """
+async def drop_abandoned(database: Database) -> None:
+    """Drop rows that no import waits for, and what was neither committed nor discarded for a week."""
     async with database.write.begin() as session:
         await session.execute(text("SET LOCAL statement_timeout = 0"))
-        await session.execute(_RECOVER)
         await session.execute(_LEFT_OVER)
         for found in (await session.execute(_ABANDONED)).all():
             await repository.delete_import(
@@ -73,20 +57,21 @@ class Tasks:
     their turn, so that pages always find a connection.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, database: Database, places: int) -> None:
         self._places = asyncio.Semaphore(places)
+        self._presence = Presence(database)
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any], what: str) -> asyncio.Task[Any]:
-        """Begin `work`; its failure is logged as that of `what`."""
-        task = asyncio.create_task(self._in_turn(work))
+        """Begin `work` on `what` (import 7/3): its failure is logged, and others see it is alive."""
+        task = asyncio.create_task(self._in_turn(work, what))
         self._running.add(task)
         task.add_done_callback(lambda done: self._ended(done, what))
         task.add_done_callback(lambda _: work.close())  # stopped before its turn came
         return task
 
-    async def _in_turn(self, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - the work's
-        async with self._places:
+    async def _in_turn(self, work: Coroutine[Any, Any, Any], what: str) -> Any:  # noqa: ANN401 - the work's
+        async with self._presence.shown(what), self._places:
             return await work
 
     def _ended(self, task: asyncio.Task[Any], what: str) -> None:
@@ -105,14 +90,17 @@ class Tasks:
 
 @asynccontextmanager
 async def running_tasks(database: Database, settings: Settings) -> AsyncIterator[Tasks]:
-    """Yield the tasks of a process that serves, after putting right what a crash left."""
-    await recover_imports(database)
-    await recover_exports(database, settings)
+    """Yield the tasks of a process that serves; it also puts right what others left undone."""
+    await drop_abandoned(database)
+    await asyncio.to_thread(drop_old, settings)
     async with database.read() as session:
         waiting = set(await session.scalars(_WAITING))
     await asyncio.to_thread(drop_other_spools, settings, waiting)
-    tasks = Tasks(max(1, settings.pool_size // 3))
+    tasks = Tasks(database, max(1, settings.pool_size // 3))
+    recovering = asyncio.create_task(keep_recovering(database))
     try:
         yield tasks
     finally:
+        recovering.cancel()
+        await asyncio.wait([recovering])
         await tasks.stop()
