@@ -50,7 +50,7 @@ def run(data_dir: Path) -> Run:
 
 @contextmanager
 def serving(
-    *arguments: str | Path, url: str | None = None
+    *arguments: str | Path, url: str | None = None, stderr: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield `freshledger serve`, with `url` on that database, and the address that it printed."""
     command = [PROGRAM, "serve", "--port", "0", *map(str, arguments)]
@@ -58,6 +58,7 @@ def serving(
         command,
         env={**os.environ, **_place(url)},
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     ) as it:

@@ -1,0 +1,163 @@
+"""serve --workers, as a process manager meets it: real processes, real signals."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from cli.conftest import serving
+from processes import postmasters
+
+SECONDS = 30
+"""How long a test waits for what it expects to come at once."""
+
+
+def workers_of(process: Any) -> list[psutil.Process]:
+    """Return the living workers of a `serve`."""
+    return [
+        child
+        for child in psutil.Process(process.pid).children()
+        if child.status() != psutil.STATUS_ZOMBIE and "worker" in child.cmdline()
+    ]
+
+
+def answers(address: str) -> int:
+    """Ask on a connection of its own; returns the status."""
+    return httpx.get(f"{address}/nowhere").status_code
+
+
+def line_with(stream: Any, words: str) -> str:
+    """Read on until a line has those words."""
+    for line in stream:
+        if words in line:
+            return line
+    raise AssertionError(f"it never said {words!r}")
+
+
+@contextmanager
+def asking(address: str) -> Iterator[list[Any]]:
+    """Ask again and again, each time on a new connection; yields what did not answer."""
+    over, failed = threading.Event(), []
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                if (status := answers(address)) != 404:
+                    failed.append(status)
+            except httpx.ReadError as error:  # accepted by the one that was killed
+                failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield failed
+    finally:
+        over.set()
+        thread.join()
+
+
+def gone(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait for processes that are not our children to end; returns those that did not."""
+    return psutil.wait_procs(processes, timeout=SECONDS)[1]
+
+
+@contextmanager
+def two_workers(*arguments: str | Path, url: str | None = None) -> Iterator[tuple[Any, str]]:
+    options = ("--workers", "2", *arguments)
+    with serving(*options, url=url, stderr=subprocess.PIPE) as (process, address):
+        yield process, address
+
+
+def test_one_that_is_killed_is_started_again_alone(
+    own_database: str, record_testsuite_property: Any
+) -> None:
+    with two_workers(url=own_database) as (process, address):
+        before = workers_of(process)
+        assert len(before) == 2
+        begun = time.monotonic()
+        before[0].kill()
+        before[0].wait(SECONDS)
+        with asking(address) as failed:
+            said = line_with(process.stderr, "serves again")
+            seconds = time.monotonic() - begun
+        after = workers_of(process)
+        assert failed == []
+        assert len(after) == 2
+        assert before[1] in after
+        assert before[0] not in after
+        new = next(one for one in after if one != before[1])
+        assert said.endswith(f"serves again (process {new.pid})\n")
+        before[1].suspend()  # now only the new one can answer
+        assert answers(address) == 404
+        before[1].resume()
+    record_testsuite_property("seconds from kill -9 of a worker to the next", round(seconds, 2))
+
+
+def test_a_closed_worker_is_started_again_as_well(own_database: str) -> None:
+    with two_workers(url=own_database) as (process, _address):
+        workers_of(process)[0].terminate()
+        assert "ended with code 0" in process.stderr.readline()
+        line_with(process.stderr, "serves again")
+        assert len(workers_of(process)) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_ends_cleanly_with_its_group(data_dir: Path, number: int) -> None:
+    with two_workers("--data-dir", data_dir) as (process, address):
+        workers = workers_of(process)
+        with httpx.Client() as client:  # its connection stays open
+            assert client.get(f"{address}/nowhere").status_code == 404
+            os.killpg(process.pid, number)
+            process.wait(SECONDS)
+        assert process.returncode == 0
+        assert gone(workers) == []
+        assert postmasters(data_dir) == []
+        assert process.stderr.read() == ""
+
+
+def test_one_that_does_not_end_is_killed(data_dir: Path) -> None:
+    with two_workers("--data-dir", data_dir) as (process, _address):
+        stopped, other = workers_of(process)
+        stopped.suspend()
+        process.terminate()
+        process.wait(SECONDS)
+        assert gone([stopped, other]) == []
+        assert postmasters(data_dir) == []
+
+
+def test_no_worker_outlives_its_parent(own_database: str) -> None:
+    with two_workers(url=own_database) as (process, address):
+        workers = workers_of(process)
+        process.kill()
+        process.wait(SECONDS)
+        assert gone(workers) == []
+        with pytest.raises(httpx.ConnectError):
+            answers(address)
+
+
+def test_more_workers_than_the_database_lets_in(run: Any, own_database: str) -> None:
+    failed = run("serve", "--port", "0", "--workers", "9", url=own_database, code=1)
+    assert failed.stderr == (
+        "error: --workers 9 need 207 connections (FRESHLEDGER_POOL_SIZE is 10) and the database has"
+        " 187 for them: at most 8 workers, a smaller FRESHLEDGER_POOL_SIZE, or more max_connections\n"
+    )
+
+
+def test_workers_that_never_come_up(run: Any, data_dir: Path, own_database: str) -> None:
+    folder = data_dir / "exports"  # the parent has no business there
+    folder.mkdir(parents=True)
+    (folder / "loop").symlink_to("loop")
+    failed = run("serve", "--port", "0", "--workers", "2", url=own_database, code=1)
+    assert failed.stderr.endswith("error: no worker came up; the reason is above\n")
+    assert "before it served; it is started again in 0.5 s" in failed.stderr
+    assert "Too many levels of symbolic links" in failed.stderr
+    assert failed.stdout == ""
