@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import psutil
 import pytest
 
+from books import make_books
 from cli.conftest import serving
 from processes import postmasters
 
@@ -161,3 +163,38 @@ def test_workers_that_never_come_up(run: Any, data_dir: Path, own_database: str)
     assert "before it served; it is started again in 0.5 s" in failed.stderr
     assert "Too many levels of symbolic links" in failed.stderr
     assert failed.stdout == ""
+
+
+HEAD = "wallet,occurred_at,type,status,asset,amount,group_key,identity,labels\n"
+ROW = ",2024-01-31T12:00:00Z,receive,confirmed,ETH,1.5,a,a,Rent\n"
+
+
+async def test_an_import_is_cancelled_by_another_process(own_database: str, data_dir: Path) -> None:
+    psql = await asyncpg.connect(own_database)
+    books = await make_books(psql)
+    headers = {"Cookie": f"freshledger={books.session_token}", "X-CSRF-Token": books.csrf_token}
+    place = {"url": own_database}
+    with (
+        serving("--data-dir", data_dir, **place) as (_, one),
+        serving("--data-dir", data_dir, **place) as (_, two),
+    ):
+        async with (
+            httpx.AsyncClient(base_url=one + books.api, headers=headers) as works,
+            httpx.AsyncClient(base_url=two + books.api, headers=headers) as cancels,
+        ):
+            files = {"files": ("export.csv", HEAD + ROW)}
+            made = await works.post("/imports", data={"wallet": "Main"}, files=files)
+            path = f"/imports/{made.json()['id']}"
+            async with psql.transaction():  # be another import into that wallet
+                await psql.execute(
+                    "SELECT pg_advisory_xact_lock(hashtextextended("
+                    "'import into ' || ledger_id || '/' || id, 0)) FROM wallets"
+                )
+                assert (await works.post(f"{path}/commit")).status_code == 202
+                assert (await cancels.post(f"{path}/cancel")).json()["status"] == "cancelled"
+            name = f"import {books.ledger_id}/{made.json()['id']}"
+            async with psql.transaction():  # until nobody works on it any more
+                await psql.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+            assert (await works.get(path)).json()["status"] == "cancelled"
+    assert await psql.fetchval("SELECT count(*) FROM transactions") == 0
+    await psql.close()
