@@ -65,7 +65,7 @@ PARAMETERS: dict[str, Any] = {
             "min_amount", "max_amount", "sort", "limit", "at", "totals", "seen", "back", "do",
             "text", "every", "everywhere", "group", "digest", "count", "version", "occurred_at",
             "amount", "content", "format", "dry_run", "without_problems", "files", "timezone",
-            "block", "fiat_value", "fiat_currency", "file", "transactions",
+            "block", "fiat_value", "fiat_currency", "file", "transactions", "since", "epoch",
         ),
         HARMLESS,
     ),
@@ -89,6 +89,8 @@ SIGNS_OUT = {"accounts.logout", "accounts.delete_session"}
 """What ends the session that the walk goes on with."""
 ASKED = {"transactions.selections.confirm_edit": {"do": "label", "text": "Something"}}
 """Pages that must be asked for something."""
+STREAMS = {"live.follow_ledger", "live.follow_ledger_api", "live.follow_account"}
+"""What has no end: a stream says all that it can say of a ledger in its first event."""
 NEEDS_MORE = {"exports.download", "imports_api.get_file"}
 """What a row in the database is not enough for: a file belongs to it."""
 OF_VIEWERS = {
@@ -273,9 +275,9 @@ class Walk:
             options["json"] = sent or {}
         else:
             options["form"] = {name: _text(value) for name, value in (sent or {}).items()}
+        opened = _follow if route.endpoint in STREAMS else _open
         async with asyncio.timeout(SECONDS):
-            answer = await client.open(path, method=route.method, headers=headers, **options)
-            body = await answer.get_data(as_text=True)
+            answer, body = await opened(client, path, route.method, headers=headers, **options)
         said = f"{route.method} {path} {sent} answers {answer.status_code}"
         assert answer.status_code < 500, said
         assert SECRET not in body + str(answer.headers), f"{said}, and shows something of it"
@@ -319,6 +321,23 @@ class Walk:
         """All that the route is known to read, beside its path."""
         said = self.described.get((route.endpoint, route.method), Described())
         return sorted(said.names | Noted.asked.get(route.endpoint, set()))
+
+
+async def _open(client, path: str, method: str, **options) -> tuple[Any, str]:
+    answer = await client.open(path, method=method, **options)
+    return answer, await answer.get_data(as_text=True)
+
+
+async def _follow(client, path: str, method: str, **options) -> tuple[Any, str]:
+    """Read a stream up to its first event: it has no end. A refusal is an answer like others."""
+    async with client.request(path, method=method, **options) as connection:
+        await connection.send_complete()
+        body = await connection.receive()
+        if connection.headers["Content-Type"] == "text/event-stream":
+            while b"event: " not in body:
+                body += await connection.receive()
+            await connection.disconnect()
+    return await connection.as_response(), body.decode()
 
 
 def _text(value: Any) -> str:

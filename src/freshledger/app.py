@@ -20,13 +20,14 @@ from freshledger.labels import api as labels_api
 from freshledger.labels import pages as labels_pages
 from freshledger.ledgers import api as ledgers_api
 from freshledger.ledgers import pages as ledgers_pages
+from freshledger.live.feed import running_feed
 from freshledger.settings import Settings
 from freshledger.startup import open_database
 from freshledger.transactions import api as transactions_api
 from freshledger.transactions import pages as transactions_pages
 from freshledger.wallets import api as wallets_api
 from freshledger.wallets import pages as wallets_pages
-from freshledger.web import api, context, errors, freshness, rendering, security, session
+from freshledger.web import api, context, errors, freshness, rendering, security, session, stream
 from freshledger.web.times import local_time
 
 PLACES = (
@@ -40,7 +41,7 @@ PLACES = (
 """The main places of a ledger, in the order of the navigation."""
 
 
-class Freshledger(session.FreshQuart):
+class Freshledger(stream.LiveQuart):
     """The application."""
 
     request_class = context.ViewerRequest
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> Freshledger:
         async with (
             open_database(settings) as app.database,
             running_tasks(app.database, settings) as app.tasks,
+            running_feed(app.database, app.shutdown_event.wait) as app.feed,
         ):
             yield
 
@@ -148,6 +150,7 @@ def _register_features(app: Freshledger) -> None:
         imports_pages.blueprint,
         export_pages.blueprint,
         imports_api.blueprint,
+        stream.blueprint,
     )
     for blueprint in blueprints:
         app.register_blueprint(blueprint)

@@ -1,0 +1,132 @@
+"""Whether those who watch may still do so: each stream's standing, compared with that of its start.
+
+A stream is the work of one session or token. When that ends, or its user, role or password are
+no longer the same, the stream ends, whoever made the change.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from freshledger.live.errands import Errand
+
+READ_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Who watches: the hash of their session's secret, or the id of their token."""
+
+    user_id: int
+    ledger_id: int | None = None
+    session_hash: bytes | None = None
+    token_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a stream's right to go on rests on; `password` is a hash of the stored one."""
+
+    role: str | None
+    scope: str | None
+    is_admin: bool
+    password: bytes
+
+
+class Stream:
+    """One open stream: `wake` is set when there is something to do, `ended` says why it ends."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+        self.standing: Standing | None = None
+        self.expires_at: float | None = None
+        self.ended: str | None = None
+        self.changed = False
+        self.mark: int | None = None
+        self.wake = asyncio.Event()
+
+    def end(self, reason: str) -> None:
+        """Let it end: access or shutdown."""
+        self.ended = self.ended or reason
+        self.wake.set()
+
+
+_STANDINGS = text("""
+SELECT w.n, m.role, NULL AS scope, u.is_admin,
+       sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')) AS password,
+       extract(epoch FROM s.expires_at - clock_timestamp())::float8 AS seconds
+FROM unnest(CAST(:hashes AS bytea[]), CAST(:ledgers AS bigint[])) WITH ORDINALITY w (hash, ledger, n)
+JOIN sessions s ON s.token_hash = w.hash AND s.expires_at > clock_timestamp()
+JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL
+LEFT JOIN members m ON m.ledger_id = w.ledger AND m.user_id = u.id
+WHERE w.ledger IS NULL OR m.user_id IS NOT NULL
+UNION ALL
+SELECT w.n, m.role, t.scope, u.is_admin,
+       sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')),
+       extract(epoch FROM t.expires_at - clock_timestamp())::float8
+FROM unnest(CAST(:tokens AS bigint[]), CAST(:ledgers AS bigint[])) WITH ORDINALITY w (token, ledger, n)
+JOIN tokens t ON t.ledger_id = w.ledger AND t.id = w.token AND t.revoked_at IS NULL
+  AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+JOIN users u ON u.id = t.user_id AND u.disabled_at IS NULL
+JOIN members m ON m.ledger_id = w.ledger AND m.user_id = u.id
+""")
+
+
+class Guard:
+    """All streams of a process, and the one query that says which of them may go on."""
+
+    def __init__(self, read: async_sessionmaker[AsyncSession]) -> None:
+        self.streams: set[Stream] = set()
+        self._read = read
+        self._suspects: set[Stream] = set()
+        self._errand = Errand(self._check_suspects, "streams' access is not known")
+        self.stop = self._errand.stop
+
+    def suspect(self, concerned: Callable[[Ticket], bool]) -> None:
+        """Check those streams' standing: something about them may have changed."""
+        self._suspects |= {stream for stream in self.streams if concerned(stream.ticket)}
+        if self._suspects:
+            self._errand.ask()
+
+    async def check(self, session: AsyncSession, streams: Iterable[Stream]) -> None:
+        """Compare standings with those at the streams' starts; end those that differ.
+
+        The first check of a stream takes its standing.
+        """
+        asked = list(streams)
+        values = {
+            "hashes": [stream.ticket.session_hash for stream in asked],
+            "tokens": [stream.ticket.token_id for stream in asked],
+            "ledgers": [stream.ticket.ledger_id for stream in asked],
+        }
+        rows = {row.n: row for row in await session.execute(_STANDINGS, values)}
+        now = asyncio.get_running_loop().time()
+        for number, stream in enumerate(asked, 1):
+            row = rows.get(number)
+            if row is None:
+                stream.end("access")
+                continue
+            standing = Standing(row.role, row.scope, row.is_admin, row.password)
+            if stream.standing not in (None, standing):
+                stream.end("access")
+            stream.standing = standing
+            self._expire(stream, None if row.seconds is None else now + row.seconds)
+
+    def _expire(self, stream: Stream, expires_at: float | None) -> None:
+        """Let the stream wait no longer than that; it looks at the time when it wakes."""
+        if stream.expires_at != expires_at:
+            sooner = expires_at is not None and (
+                stream.expires_at is None or expires_at < stream.expires_at - 1
+            )
+            stream.expires_at = expires_at
+            if sooner:
+                stream.wake.set()
+
+    async def _check_suspects(self) -> None:
+        suspects, self._suspects = self._suspects & self.streams, set()
+        if suspects:
+            async with asyncio.timeout(READ_SECONDS), self._read() as session:
+                await self.check(session, suspects)
