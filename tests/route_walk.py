@@ -65,7 +65,9 @@ PARAMETERS: dict[str, Any] = {
             "min_amount", "max_amount", "sort", "limit", "at", "totals", "seen", "back", "do",
             "text", "every", "everywhere", "group", "digest", "count", "version", "occurred_at",
             "amount", "content", "format", "dry_run", "without_problems", "files", "timezone",
-            "block", "fiat_value", "fiat_currency", "file", "transactions", "since", "epoch",
+            "block", "contact_was", "was", "keep_name", "keep_note", "keep_color", "keep_type",
+            "keep_counterparty", "keep_occurred_at", "keep_amount", "keep_contact",
+            "fiat_value", "fiat_currency", "file", "transactions", "since", "epoch",
         ),
         HARMLESS,
     ),
@@ -78,6 +80,7 @@ DEFAULTS = {
     "status": "confirmed", "occurred_at": "2026-01-02T03:04:05Z", "do": "label",
     "text": "Something", "note": "Something", "format": "rotki", "network": "evm",
     "chain": "ethereum", "content": "address,name,blockchain\n", "digest": "x", "count": "1",
+    "version": "1",
 }  # fmt: skip
 """What a view accepts where nothing foreign is asked for."""
 
@@ -263,7 +266,7 @@ class Walk:
 
     async def ask(self, route: Route, path: str, *, client=None, sent=None, headers=None):
         """Send a request; `sent` goes where this route reads it."""
-        headers = {"Last-Event-ID": str(self.version)} | (headers or {})
+        headers = {"Last-Event-ID": str(self.version), "If-Match": "*"} | (headers or {})
         if client is None:
             client = self.own.owner.client
             headers["X-CSRF-Token"] = self.own.owner.csrf

@@ -1,6 +1,7 @@
 """What can go wrong in the domain: a stable code and one clear sentence, no HTTP."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class AppError(Exception):
@@ -39,9 +40,28 @@ class Conflict(AppError):
 
 
 class PreconditionFailed(AppError):
-    """What the caller had seen has changed since; nothing was done."""
+    """What the caller had seen has changed since; nothing was done.
+
+    `details` are further members of the problem that a program is told.
+    """
 
     code = "precondition_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, field=field)
+        self.details = details or {}
+
+
+class PreconditionRequired(AppError):
+    """An edit of a value has to say which version of it was seen; nothing was done."""
+
+    code = "precondition_required"
 
 
 class Unauthenticated(AppError):

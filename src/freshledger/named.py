@@ -1,7 +1,7 @@
 """What wallets, contacts and labels share: a name that is unique in the ledger, and a version.
 
-Two names are the same whatever their case. `version` is the row's own: an edit that says
-which one it has seen is refused if the row has changed since.
+Two names are the same whatever their case. `version` is the row's own: an edit says which
+one it has seen, and is merged with what others have changed since, or refused.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,13 +12,15 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from freshledger.errors import Conflict, Invalid, NotFound
+from freshledger.merging import Past, Seen, look_back, merge, refuse_if_changed
 from freshledger.models import Contact, Head, Label, Wallet
 from freshledger.text import fit_text
 
 MAX_NAME = 100
 MAX_NOTE = 2000
 MAX_ID = 2**63 - 1
+_FIXED = {"ledger_id", "id", "created_at"}
 
 Named = type[Wallet] | type[Contact] | type[Label]
 
@@ -67,36 +69,33 @@ async def update_named(
     *,
     ledger_id: int,
     row_id: int,
-    version: int | None,
+    seen: Seen | None,
     values: Mapping[str, Any],
 ) -> None:
-    """Set columns of a row; raises NotFound, Conflict, or PreconditionFailed.
+    """Set columns of a row; raises NotFound, Conflict, or LostEdit.
 
-    `version` is what the caller has seen; None overwrites whatever is there.
+    `seen` is what the caller has seen; None overwrites whatever is there.
     """
-    statement = update(model).where(*_key(model, ledger_id, row_id)).values(**values)
-    if version is not None:
-        statement = statement.where(model.version == version)
-    async with _unique(session, model, ledger_id, values.get("name", "")):
-        changed = (await session.execute(statement.returning(model.id))).scalar_one_or_none()
-    if changed is None:
-        await _explain_nothing(session, model, ledger_id, row_id)
+    past = await _lock(session, model, ledger_id, row_id, seen)
+    edited = await merge(session, past, values)
+    if not edited:
+        return
+    statement = update(model).where(*_key(model, ledger_id, row_id)).values(**edited)
+    async with _unique(session, model, ledger_id, edited.get("name", "")):
+        await session.execute(statement)
 
 
 async def delete_named(
-    session: AsyncSession, model: Named, *, ledger_id: int, row_id: int, version: int | None
+    session: AsyncSession, model: Named, *, ledger_id: int, row_id: int, seen: Seen | None
 ) -> None:
-    """Delete a row with all that hangs on it; raises NotFound or PreconditionFailed.
+    """Delete a row with all that hangs on it; raises NotFound, or LostEdit if it has changed.
 
     What hangs on a large wallet takes minutes to delete, longer than statement_timeout.
     """
     await session.execute(_TAKE_TIME)
-    statement = delete(model).where(*_key(model, ledger_id, row_id))
-    if version is not None:
-        statement = statement.where(model.version == version)
-    gone = (await session.execute(statement.returning(model.id))).scalar_one_or_none()
-    if gone is None:
-        await _explain_nothing(session, model, ledger_id, row_id)
+    past = await _lock(session, model, ledger_id, row_id, seen, leaving=True)
+    await refuse_if_changed(session, past)
+    await session.execute(delete(model).where(*_key(model, ledger_id, row_id)))
 
 
 async def lock_named(session: AsyncSession, model: Named, *, ledger_id: int, row_id: int) -> None:
@@ -158,17 +157,24 @@ async def _unique(
         ) from error
 
 
-async def _explain_nothing(
-    session: AsyncSession, model: Named, ledger_id: int, row_id: int
-) -> None:
-    query = select(model.version).where(*_key(model, ledger_id, row_id))
-    now = (await session.execute(query)).scalar_one_or_none()
-    if now is None:
+async def _lock(
+    session: AsyncSession,
+    model: Named,
+    ledger_id: int,
+    row_id: int,
+    seen: Seen | None,
+    *,
+    leaving: bool = False,
+) -> Past:
+    """Lock a row for an edit or, `leaving`, for its deletion; return it with its past."""
+    columns = [column for column in model.__table__.c if column.name not in _FIXED]
+    statement = select(*columns).where(*_key(model, ledger_id, row_id))
+    statement = statement.with_for_update(key_share=not leaving)
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
         raise _not_found(model)
-    raise PreconditionFailed(
-        f"version: somebody has changed this {_noun(model)} meanwhile; look at it as it is now"
-        " and try again",
-        field="version",
+    return await look_back(
+        session, model, ledger_id=ledger_id, row_id=row_id, now=row._asdict(), seen=seen
     )
 
 

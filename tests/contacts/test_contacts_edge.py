@@ -19,7 +19,8 @@ def post(client, csrf):
 @pytest.fixture
 def send(client, csrf):
     async def call(method, path, body=None):
-        answer = await client.open(path, method=method, json=body, headers=csrf)
+        headers = csrf | {"If-Match": "*"}
+        answer = await client.open(path, method=method, json=body, headers=headers)
         return answer, await answer.get_json() if answer.status_code != 204 else None
 
     return call
@@ -174,9 +175,9 @@ async def test_another_ledgers_contact_is_not_found(psql, books, send, post):
         other.ledger_id,
     )
     page, one = f"{books.path}/contacts/{foreign}", f"{books.api}/contacts/{foreign}"
-    assert (await post(page, name="x", note="")).status_code == 404
+    assert (await post(page, name="x", note="", version="1")).status_code == 404
     assert (await post(f"{page}/addresses", network="evm", address=A)).status_code == 404
-    assert (await post(f"{page}/delete", transactions="0")).status_code == 404
+    assert (await post(f"{page}/delete", transactions="0", version="1")).status_code == 404
     for method, path, body in (
         ("GET", "", None),
         ("PATCH", "", {"name": "x"}),

@@ -18,7 +18,8 @@ def post(client, csrf):
 @pytest.fixture
 def send(client, csrf):
     async def call(method, path, body=None):
-        answer = await client.open(path, method=method, json=body, headers=csrf)
+        headers = csrf | {"If-Match": "*"}
+        answer = await client.open(path, method=method, json=body, headers=headers)
         return answer, await answer.get_json() if answer.status_code != 204 else None
 
     return call
@@ -40,7 +41,9 @@ async def test_the_way_of_a_label(client, books, post, psql):
     stale = await post(f"{root}/{label}", name="Mine", color="teal", version="1")
     assert stale.status_code == 412
     text = await stale.get_data(as_text=True)
-    assert "Somebody has changed this label" in text
+    assert "Ann Example" in text
+    assert "Home" in text
+    assert 'value="Mine"' in text
     assert 'name="version" value="2"' in text
     other = await post(root, name="Other", color="")
     assert other.status_code == 303
@@ -146,8 +149,8 @@ async def test_another_ledgers_label_is_not_found(psql, books, send, post):
         "INSERT INTO labels (ledger_id, name) VALUES ($1, 'mine') RETURNING id", books.ledger_id
     )
     for path in (f"{books.path}/labels/{foreign}", f"{other.path}/labels/{foreign}"):
-        assert (await post(path, name="x", color="red")).status_code == 404
-        assert (await post(f"{path}/delete", transactions="0")).status_code == 404
+        assert (await post(path, name="x", color="red", version="1")).status_code == 404
+        assert (await post(f"{path}/delete", transactions="0", version="1")).status_code == 404
     assert (await post(f"{books.path}/labels/{own}/merge", into=foreign)).status_code == 404
     answer, _ = await send("POST", f"{books.api}/labels/{own}/merge", {"into": foreign})
     assert answer.status_code == 404

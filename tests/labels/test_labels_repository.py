@@ -7,6 +7,7 @@ import pytest
 from freshledger import named
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from freshledger.labels import commands, repository
+from freshledger.merging import Seen
 from freshledger.models import Label
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -89,11 +90,11 @@ async def test_names_that_are_none(write, books, name):
 async def test_an_edit_says_what_it_has_seen(write, books, database):
     (rent,) = await make(database, books, "Rent")
     key = {"ledger_id": books.ledger_id, "label_id": rent}
-    await repository.update_label(write, **key, color="red", version=1)
+    await repository.update_label(write, **key, color="red", seen=Seen(1))
     with pytest.raises(PreconditionFailed):
-        await repository.update_label(write, **key, color="blue", version=1)
+        await repository.update_label(write, **key, color="blue", seen=Seen(1))
     with pytest.raises(PreconditionFailed):
-        await repository.delete_label(write, **key, version=1)
+        await repository.delete_label(write, **key, seen=Seen(1))
     label = await repository.get_label(write, **key)
     assert (label.color, label.version) == ("red", 2)
     with pytest.raises(Invalid, match="color"):

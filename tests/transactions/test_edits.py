@@ -247,14 +247,14 @@ async def test_a_script_is_told_a_problem_it_can_read(client, csrf, base, rows):
 
 async def test_a_note_is_text_even_where_it_looks_like_a_time(post, base, rows, column):
     one = f"{base}/{rows.ids[0]}/note"
-    for note in ("20240101", "2024-01-01"):
-        await post(one, note=note, back="")
+    for version, note in enumerate(("20240101", "2024-01-01"), 1):
+        await post(one, note=note, version=version, back="")
         assert await column(rows.ids[0], "note") == note
 
 
 async def test_a_note_by_hand_is_as_clean_as_an_imported_one(post, base, rows, column):
     written = "cafe\u0301\tx\r\n\u200dy\u202e\x07"
-    await post(f"{base}/{rows.ids[0]}/note", note=written, back="")
+    await post(f"{base}/{rows.ids[0]}/note", note=written, version="1", back="")
     kept = await column(rows.ids[0], "note")
     assert kept == "caf\u00e9 x\ny"
     assert clean_text(kept, lines=True) == kept

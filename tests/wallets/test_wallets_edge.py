@@ -13,7 +13,8 @@ def post(client, csrf):
 @pytest.fixture
 def send(client, csrf):
     async def call(method, path, body=None):
-        answer = await client.open(path, method=method, json=body, headers=csrf)
+        headers = csrf | {"If-Match": "*"}
+        answer = await client.open(path, method=method, json=body, headers=headers)
         return answer, await answer.get_json() if answer.status_code != 204 else None
 
     return call
@@ -75,7 +76,7 @@ async def test_what_is_wrong_stands_beside_what_was_entered(books, post, text):
     open_chain = await post(root, name="Hot", chain="", address=EVM)
     assert "Choose the chain of the address" in await open_chain.get_data(as_text=True)
     assert (await post(root, name="x" * 101)).status_code == 422
-    assert (await post(f"{root}/1", name="x", note="", version="")).status_code == 404
+    assert (await post(f"{root}/1", name="x", note="", version="1")).status_code == 404
 
 
 async def test_the_api_of_wallets(books, send, psql):
@@ -120,8 +121,8 @@ async def test_another_ledgers_wallet_is_not_found(psql, books, send, post):
         "INSERT INTO wallets (ledger_id, name) VALUES ($1, 'theirs') RETURNING id", other.ledger_id
     )
     page, one = f"{books.path}/wallets/{foreign}", f"{books.api}/wallets/{foreign}"
-    assert (await post(page, name="x", note="")).status_code == 404
-    assert (await post(f"{page}/delete", transactions="0")).status_code == 404
+    assert (await post(page, name="x", note="", version="1")).status_code == 404
+    assert (await post(f"{page}/delete", transactions="0", version="1")).status_code == 404
     for method, path, body in (
         ("GET", "", None),
         ("GET", "/balances", None),

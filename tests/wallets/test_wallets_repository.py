@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from freshledger.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from freshledger.merging import Seen
 from freshledger.wallets import commands, repository
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -131,11 +132,11 @@ async def test_names_and_notes(write, ledger, cold):
     key = {**ledger, "wallet_id": cold}
     with pytest.raises(Conflict, match="already a wallet named “Cold”"):
         await repository.insert_wallet(write, **ledger, name="COLD")
-    await repository.update_wallet(write, **key, note="two\r\nlines ", version=1)
+    await repository.update_wallet(write, **key, note="two\r\nlines ", seen=Seen(1))
     wallet = await repository.get_wallet(write, **key)
     assert (wallet.name, wallet.note, wallet.version) == ("Cold", "two\nlines", 2)
     with pytest.raises(PreconditionFailed):
-        await repository.update_wallet(write, **key, name="X", version=1)
+        await repository.update_wallet(write, **key, name="X", seen=Seen(1))
     with pytest.raises(Invalid, match="note"):
         await repository.update_wallet(write, **key, note="x" * 2001)
     with pytest.raises(Invalid, match="nothing to change"):

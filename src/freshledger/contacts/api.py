@@ -1,12 +1,19 @@
 """Contacts for programs; the same functions serve the pages."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart_schema import (
+    document_headers,
+    document_querystring,
+    document_request,
+    document_response,
+    tag_blueprint,
+)
 
 from freshledger import named
 from freshledger.contacts import addresses, commands, importing, repository
@@ -16,6 +23,7 @@ from freshledger.contacts.repository import ContactRow
 from freshledger.paging import Cursor, decode_cursor, parse_limit
 from freshledger.web.api import json_response, read_body
 from freshledger.web.downloads import csv_download
+from freshledger.web.preconditions import IfMatch, if_match, telling
 from freshledger.web.session import current_session
 
 blueprint = Blueprint(
@@ -149,25 +157,33 @@ async def get_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue:
 
 
 @blueprint.patch("/<int:contact_id>")
+@document_headers(IfMatch)
 @document_request(ContactChangeIn)
 @document_response(ContactRow)
 async def change_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue:
     """Rename a contact, or set its note."""
-    body = await read_body(ContactChangeIn)
-    await repository.update_contact(
-        current_session(),
-        ledger_id=ledger_id,
-        contact_id=contact_id,
-        name=None if body.name is UNSET else body.name,
-        note=None if body.note is UNSET else body.note,
-    )
+    body, seen = await read_body(ContactChangeIn), if_match()
+    async with telling(_current(ledger_id, contact_id)):
+        await repository.update_contact(
+            current_session(),
+            ledger_id=ledger_id,
+            contact_id=contact_id,
+            name=None if body.name is UNSET else body.name,
+            note=None if body.note is UNSET else body.note,
+            seen=seen,
+        )
     return await _one(ledger_id, contact_id)
 
 
 @blueprint.delete("/<int:contact_id>")
+@document_headers(IfMatch)
 async def delete_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue:
     """Delete a contact; its transactions stay."""
-    await repository.delete_contact(current_session(), ledger_id=ledger_id, contact_id=contact_id)
+    seen = if_match()
+    async with telling(_current(ledger_id, contact_id)):
+        await repository.delete_contact(
+            current_session(), ledger_id=ledger_id, contact_id=contact_id, seen=seen
+        )
     return Response(status=204)
 
 
@@ -208,6 +224,12 @@ async def merge_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue:
         current_session(), ledger_id=ledger_id, gone=contact_id, kept=body.into
     )
     return await _one(ledger_id, body.into)
+
+
+def _current(ledger_id: int, contact_id: int) -> Callable[[], Awaitable[ContactRow]]:
+    return lambda: repository.get_contact(
+        current_session(), ledger_id=ledger_id, contact_id=contact_id
+    )
 
 
 async def _one(ledger_id: int, contact_id: int, status: int = 200) -> Response:

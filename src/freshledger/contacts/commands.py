@@ -6,6 +6,7 @@ from freshledger import named
 from freshledger.contacts import books, repository
 from freshledger.contacts.address_book import write_book
 from freshledger.errors import PreconditionFailed
+from freshledger.merging import Seen
 from freshledger.models import Contact
 
 
@@ -26,7 +27,7 @@ async def merge_contacts(session: AsyncSession, *, ledger_id: int, gone: int, ke
             Contact,
             ledger_id=ledger_id,
             row_id=kept,
-            version=None,
+            seen=None,
             values={"note": note},
         )
 
@@ -36,7 +37,7 @@ async def delete_contact(
     *,
     ledger_id: int,
     contact_id: int,
-    version: int | None = None,
+    seen: Seen | None = None,
     transactions: int | None = None,
 ) -> None:
     """Delete a contact; raises NotFound, PreconditionFailed.
@@ -53,9 +54,7 @@ async def delete_contact(
                 " it as it is now, nothing was deleted",
                 field="transactions",
             )
-    await repository.delete_contact(
-        session, ledger_id=ledger_id, contact_id=contact_id, version=version
-    )
+    await repository.delete_contact(session, ledger_id=ledger_id, contact_id=contact_id, seen=seen)
 
 
 async def export_book(session: AsyncSession, *, ledger_id: int, kind: str) -> bytes:

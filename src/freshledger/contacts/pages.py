@@ -3,11 +3,14 @@
 from quart import Blueprint, request, url_for
 from quart.typing import ResponseReturnValue
 
+from freshledger import named
 from freshledger.contacts import addresses, commands, repository, suggestions
 from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
+from freshledger.merging import LostEdit
 from freshledger.paging import Cursor, decode_cursor
 from freshledger.web.errors import STATUSES
-from freshledger.web.forms import form_id, form_text, form_version
+from freshledger.web.forms import form_choices, form_id, form_text, form_version
+from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -18,6 +21,12 @@ ONE = f"{ROOT}/<int:contact_id>"
 
 SHOWN = (Invalid, Conflict, PreconditionFailed)
 """What is said on the page, beside what was entered."""
+
+CONTROLS = {
+    "name": Control("Name", limit=named.MAX_NAME),
+    "note": Control("Note", "lines", limit=named.MAX_NOTE),
+}
+"""What a contact's form edits."""
 
 
 @blueprint.get(ROOT)
@@ -57,17 +66,22 @@ async def show_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue:
 
 @blueprint.post(ONE)
 async def edit_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue:
-    """Rename a contact and set its note."""
+    """Rename a contact and set its note; both texts of a lost edit are shown, 412."""
     form = await request.form
+    sent, seen = form_choices(form, CONTROLS), form_version(form)
+    if not sent:
+        return _to(ledger_id, contact_id, "Left as it was.")
     try:
         await repository.update_contact(
             current_session(),
             ledger_id=ledger_id,
             contact_id=contact_id,
-            name=form_text(form, "name"),
-            note=form_text(form, "note"),
-            version=form_version(form),
+            name=sent.get("name"),
+            note=sent.get("note"),
+            seen=seen,
         )
+    except LostEdit as lost:
+        return await _lost(ledger_id, contact_id, lost, sent)
     except SHOWN as error:
         return await _show(ledger_id, contact_id, error), STATUSES[type(error)]
     return _to(ledger_id, contact_id, "Saved.")
@@ -117,9 +131,11 @@ async def delete_contact(ledger_id: int, contact_id: int) -> ResponseReturnValue
             session,
             ledger_id=ledger_id,
             contact_id=contact_id,
-            version=form_version(form),
+            seen=form_version(form),
             transactions=form_id(form, "transactions"),
         )
+    except LostEdit as lost:
+        return await _show(ledger_id, contact_id, refused_deletion(lost, CONTROLS)), 412
     except SHOWN as error:
         return await _show(ledger_id, contact_id, error), STATUSES[type(error)]
     notice = f"Contact “{contact.name}” deleted."
@@ -134,6 +150,20 @@ async def _insert_address(ledger_id: int, contact_id: int) -> None:
         contact_id=contact_id,
         network=form_text(form, "network"),
         address=form_text(form, "address"),
+    )
+
+
+async def _lost(
+    ledger_id: int, contact_id: int, lost: LostEdit, sent: dict[str, str]
+) -> ResponseReturnValue:
+    contact = await repository.get_contact(
+        current_session(), ledger_id=ledger_id, contact_id=contact_id
+    )
+    return await conflict_page(
+        [choice(one, CONTROLS[one.field], yours=sent[one.field]) for one in lost.lost],
+        subject=f"Contact “{contact.name}”",
+        keep_url=url_for(".show_contact", ledger_id=ledger_id, contact_id=contact_id),
+        kept={name: sent[name] for name in lost.rest} | {"version": lost.version},
     )
 
 

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freshledger import named
 from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Invalid, NotFound
+from freshledger.merging import Seen
 from freshledger.models import Contact, ContactAddress, Transaction
 from freshledger.paging import Cursor, Page, page_of
 
@@ -151,26 +152,24 @@ async def update_contact(
     contact_id: int,
     name: str | None = None,
     note: str | None = None,
-    version: int | None = None,
+    seen: Seen | None = None,
 ) -> None:
-    """Rename or note; None leaves it. Raises Invalid, NotFound, Conflict, PreconditionFailed."""
+    """Rename or note; None leaves it. Raises Invalid, NotFound, Conflict, LostEdit."""
     await named.update_named(
         session,
         Contact,
         ledger_id=ledger_id,
         row_id=contact_id,
-        version=version,
+        seen=seen,
         values=named.named_values(name=name, note=note),
     )
 
 
 async def delete_contact(
-    session: AsyncSession, *, ledger_id: int, contact_id: int, version: int | None = None
+    session: AsyncSession, *, ledger_id: int, contact_id: int, seen: Seen | None = None
 ) -> None:
     """Delete a contact and its addresses; its transactions stay, without it."""
-    await named.delete_named(
-        session, Contact, ledger_id=ledger_id, row_id=contact_id, version=version
-    )
+    await named.delete_named(session, Contact, ledger_id=ledger_id, row_id=contact_id, seen=seen)
 
 
 async def move_uses(session: AsyncSession, *, ledger_id: int, gone: int, kept: int) -> None:

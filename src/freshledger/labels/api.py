@@ -1,17 +1,25 @@
 """Labels for programs; the same functions serve the pages."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart_schema import (
+    document_headers,
+    document_querystring,
+    document_request,
+    document_response,
+    tag_blueprint,
+)
 
 from freshledger import named
 from freshledger.labels import commands, repository
 from freshledger.labels.repository import LabelRow
 from freshledger.web.api import json_response, read_body
+from freshledger.web.preconditions import IfMatch, if_match, telling
 from freshledger.web.session import current_session
 
 blueprint = Blueprint("labels_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/labels")
@@ -87,25 +95,33 @@ async def get_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
 
 
 @blueprint.patch("/<int:label_id>")
+@document_headers(IfMatch)
 @document_request(LabelChangeIn)
 @document_response(LabelRow)
 async def change_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
     """Rename or recolour a label."""
-    body = await read_body(LabelChangeIn)
-    await repository.update_label(
-        current_session(),
-        ledger_id=ledger_id,
-        label_id=label_id,
-        name=None if body.name is UNSET else body.name,
-        color=None if body.color is UNSET else body.color,
-    )
+    body, seen = await read_body(LabelChangeIn), if_match()
+    async with telling(_current(ledger_id, label_id)):
+        await repository.update_label(
+            current_session(),
+            ledger_id=ledger_id,
+            label_id=label_id,
+            name=None if body.name is UNSET else body.name,
+            color=None if body.color is UNSET else body.color,
+            seen=seen,
+        )
     return await _one(ledger_id, label_id)
 
 
 @blueprint.delete("/<int:label_id>")
+@document_headers(IfMatch)
 async def delete_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
     """Delete a label, and take it off every transaction."""
-    await repository.delete_label(current_session(), ledger_id=ledger_id, label_id=label_id)
+    seen = if_match()
+    async with telling(_current(ledger_id, label_id)):
+        await repository.delete_label(
+            current_session(), ledger_id=ledger_id, label_id=label_id, seen=seen
+        )
     return Response(status=204)
 
 
@@ -119,6 +135,10 @@ async def merge_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
         current_session(), ledger_id=ledger_id, gone=label_id, kept=body.into
     )
     return await _one(ledger_id, body.into)
+
+
+def _current(ledger_id: int, label_id: int) -> Callable[[], Awaitable[LabelRow]]:
+    return lambda: repository.get_label(current_session(), ledger_id=ledger_id, label_id=label_id)
 
 
 async def _one(ledger_id: int, label_id: int, status: int = 200) -> Response:

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freshledger import named
 from freshledger.errors import PreconditionFailed
 from freshledger.labels import repository
+from freshledger.merging import Seen
 from freshledger.models import Label
 
 
@@ -20,7 +21,7 @@ async def delete_label(
     *,
     ledger_id: int,
     label_id: int,
-    version: int | None = None,
+    seen: Seen | None = None,
     transactions: int | None = None,
 ) -> None:
     """Delete a label; raises NotFound, PreconditionFailed.
@@ -36,4 +37,4 @@ async def delete_label(
                 f" {transactions:,}; nothing was deleted",
                 field="transactions",
             )
-    await repository.delete_label(session, ledger_id=ledger_id, label_id=label_id, version=version)
+    await repository.delete_label(session, ledger_id=ledger_id, label_id=label_id, seen=seen)

@@ -6,9 +6,11 @@ from quart.typing import ResponseReturnValue
 from freshledger import named
 from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
 from freshledger.labels import commands, repository
+from freshledger.merging import LostEdit
 from freshledger.models import COLORS
 from freshledger.web.errors import STATUSES
-from freshledger.web.forms import form_id, form_text, form_version
+from freshledger.web.forms import form_choices, form_id, form_text, form_version
+from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -19,6 +21,12 @@ ONE = f"{ROOT}/<int:label_id>"
 
 SHOWN = (Invalid, Conflict, PreconditionFailed)
 """What is said on the page, beside what was entered."""
+
+CONTROLS = {
+    "name": Control("Name", limit=named.MAX_NAME),
+    "color": Control("Colour", "choice", tuple((color, color) for color in COLORS)),
+}
+"""What a label's form edits."""
 
 
 @blueprint.get(ROOT)
@@ -60,20 +68,26 @@ async def show_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
 
 @blueprint.post(ONE)
 async def edit_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
-    """Rename or recolour a label."""
+    """Rename or recolour a label; both values of a lost edit are shown, 412."""
     form = await request.form
+    sent, seen = form_choices(form, CONTROLS), form_version(form)
+    done = url_for(".list_labels", ledger_id=ledger_id)
+    if not sent:
+        return see_other(done, notice="Left as it was.")
     try:
         await repository.update_label(
             current_session(),
             ledger_id=ledger_id,
             label_id=label_id,
-            name=form_text(form, "name"),
-            color=form.get("color") or None,
-            version=form_version(form),
+            name=sent.get("name"),
+            color=sent.get("color") or None,
+            seen=seen,
         )
+    except LostEdit as lost:
+        return await _lost(ledger_id, label_id, lost, sent)
     except SHOWN as error:
         return await _show(ledger_id, label_id, error), STATUSES[type(error)]
-    return see_other(url_for(".list_labels", ledger_id=ledger_id), notice="Label saved.")
+    return see_other(done, notice="Label saved.")
 
 
 @blueprint.post(f"{ONE}/merge")
@@ -101,13 +115,27 @@ async def delete_label(ledger_id: int, label_id: int) -> ResponseReturnValue:
             session,
             ledger_id=ledger_id,
             label_id=label_id,
-            version=form_version(form),
+            seen=form_version(form),
             transactions=form_id(form, "transactions"),
         )
+    except LostEdit as lost:
+        return await _show(ledger_id, label_id, refused_deletion(lost, CONTROLS)), 412
     except SHOWN as error:
         return await _show(ledger_id, label_id, error), STATUSES[type(error)]
     notice = f"Label “{label.name}” deleted."
     return see_other(url_for(".list_labels", ledger_id=ledger_id), notice=notice)
+
+
+async def _lost(
+    ledger_id: int, label_id: int, lost: LostEdit, sent: dict[str, str]
+) -> ResponseReturnValue:
+    label = await repository.get_label(current_session(), ledger_id=ledger_id, label_id=label_id)
+    return await conflict_page(
+        [choice(one, CONTROLS[one.field], yours=sent[one.field]) for one in lost.lost],
+        subject=f"Label “{label.name}”",
+        keep_url=url_for(".show_label", ledger_id=ledger_id, label_id=label_id),
+        kept={name: sent[name] for name in lost.rest} | {"version": lost.version},
+    )
 
 
 async def _list(ledger_id: int, error: AppError | None = None) -> str:

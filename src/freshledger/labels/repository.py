@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freshledger import named
 from freshledger.database import AnySelect
 from freshledger.errors import Busy, Invalid, NotFound
+from freshledger.merging import Seen
 from freshledger.models import COLORS, Label, Transaction, TransactionLabel
 
 ATTEMPTS = 5
@@ -79,9 +80,9 @@ async def update_label(
     label_id: int,
     name: str | None = None,
     color: str | None = None,
-    version: int | None = None,
+    seen: Seen | None = None,
 ) -> None:
-    """Rename or recolour; None leaves it. Raises Invalid, NotFound, Conflict, PreconditionFailed."""
+    """Rename or recolour; None leaves it. Raises Invalid, NotFound, Conflict, LostEdit."""
     values: dict[str, Any] = {}
     if name is not None:
         values["name"] = named.clean_name(name)
@@ -90,15 +91,15 @@ async def update_label(
     if not values:
         raise Invalid("name: nothing to change; give a name or a color", field="name")
     await named.update_named(
-        session, Label, ledger_id=ledger_id, row_id=label_id, version=version, values=values
+        session, Label, ledger_id=ledger_id, row_id=label_id, seen=seen, values=values
     )
 
 
 async def delete_label(
-    session: AsyncSession, *, ledger_id: int, label_id: int, version: int | None = None
+    session: AsyncSession, *, ledger_id: int, label_id: int, seen: Seen | None = None
 ) -> None:
-    """Delete a label and take it off every transaction; raises NotFound, PreconditionFailed."""
-    await named.delete_named(session, Label, ledger_id=ledger_id, row_id=label_id, version=version)
+    """Delete a label and take it off every transaction; raises NotFound, LostEdit."""
+    await named.delete_named(session, Label, ledger_id=ledger_id, row_id=label_id, seen=seen)
 
 
 async def move_links(session: AsyncSession, *, ledger_id: int, gone: int, kept: int) -> None:

@@ -1,12 +1,20 @@
 """Transactions for programs: list, one, bulk; the same functions serve the pages."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import UNSET
 from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
-from quart_schema import document_querystring, document_request, document_response, tag_blueprint
+from quart_schema import (
+    document_headers,
+    document_querystring,
+    document_request,
+    document_response,
+    tag_blueprint,
+)
 
 from freshledger.errors import Invalid
 from freshledger.transactions import bulk, commands, lists, repository, totals
@@ -35,6 +43,7 @@ from freshledger.transactions.shapes import (
 from freshledger.web import freshness
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import one_statement, viewer
+from freshledger.web.preconditions import IfMatch, if_match, telling
 from freshledger.web.session import begin_snapshot, current_session
 
 blueprint = Blueprint(
@@ -167,26 +176,33 @@ async def get_transaction(ledger_id: int, transaction_id: int) -> ResponseReturn
 
 
 @blueprint.patch("/<int:transaction_id>")
+@document_headers(IfMatch)
 @document_request(CorrectionIn)
 @document_response(TransactionOut)
 async def correct_transaction(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Correct a transaction by hand; imports leave what was corrected alone."""
     body = msgspec.structs.asdict(await read_body(CorrectionIn))
-    row = await commands.correct_transaction(
-        current_session(),
-        ledger_id=ledger_id,
-        transaction_id=transaction_id,
-        fields={name: value for name, value in body.items() if value is not UNSET},
-    )
+    seen = if_match()
+    async with telling(_current(ledger_id, transaction_id)):
+        row = await commands.correct_transaction(
+            current_session(),
+            ledger_id=ledger_id,
+            transaction_id=transaction_id,
+            fields={name: value for name, value in body.items() if value is not UNSET},
+            seen=seen,
+        )
     return json_response(transaction_out(row))
 
 
 @blueprint.delete("/<int:transaction_id>")
+@document_headers(IfMatch)
 async def delete_transaction(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Delete a transaction; imports do not bring it back."""
-    await repository.delete_transaction(
-        current_session(), ledger_id=ledger_id, transaction_id=transaction_id
-    )
+    seen = if_match()
+    async with telling(_current(ledger_id, transaction_id)):
+        await repository.delete_transaction(
+            current_session(), ledger_id=ledger_id, transaction_id=transaction_id, seen=seen
+        )
     return Response(status=204)
 
 
@@ -226,6 +242,18 @@ async def delete_label(ledger_id: int, transaction_id: int, label_id: int) -> Re
         label_ids=(label_id,),
     )
     return _edited(edited)
+
+
+def _current(
+    ledger_id: int, transaction_id: int
+) -> Callable[[], Coroutine[Any, Any, TransactionOut]]:
+    async def read() -> TransactionOut:
+        row = await repository.get_transaction(
+            current_session(), ledger_id=ledger_id, transaction_id=transaction_id
+        )
+        return transaction_out(row)
+
+    return read
 
 
 def _clock() -> Clock:

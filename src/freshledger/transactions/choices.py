@@ -1,5 +1,6 @@
 """What the pages of transactions read beside the rows: names to choose from, and origins."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import func, literal, select
@@ -94,6 +95,19 @@ async def find_label(session: AsyncSession, *, ledger_id: int, name: str) -> int
     if found is None:
         raise NotFound(f"label: there is no label named “{name[:60]}”", field="label")
     return found
+
+
+async def name_contacts(
+    session: AsyncSession, *, ledger_id: int, ids: Iterable[int]
+) -> dict[int, str]:
+    """Return what contacts are called; those that are gone have no name."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    statement = select(Contact.id, Contact.name).where(
+        Contact.ledger_id == ledger_id, Contact.id.in_(wanted)
+    )
+    return {row.id: row.name for row in await session.execute(statement)}
 
 
 async def ensure_contact(session: AsyncSession, *, ledger_id: int, name: str) -> int | None:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.errors import Invalid, NotFound
+from freshledger.merging import Seen
 from freshledger.transactions import bulk, repository
 from freshledger.transactions.bulk import Edited
 from freshledger.transactions.fields import (
@@ -13,6 +14,8 @@ from freshledger.transactions.fields import (
     REQUIRED,
     Fields,
     clean_note,
+    form_texts,
+    is_same_text,
     parse_fields,
 )
 from freshledger.transactions.filters import Selection
@@ -55,25 +58,53 @@ async def correct_transaction(
     ledger_id: int,
     transaction_id: int,
     fields: Fields,
-    zone: ZoneInfo | None = None,
-    version: int | None = None,
+    seen: Seen | None = None,
 ) -> TransactionRow:
     """Correct type, counterparty, occurred_at, amount, note or contact_id of a movement.
 
     An import leaves what was corrected alone. Raises Invalid naming the field, NotFound, and
-    PreconditionFailed where `version` is given and the row has another.
+    LostEdit where the same was changed since the movement was seen.
     """
-    values = parse_fields(fields, allowed=CORRECTABLE, zone=zone)
-    contact_id = values.get("contact_id")
+    key = {"ledger_id": ledger_id, "transaction_id": transaction_id}
+    values = parse_fields(fields, allowed=CORRECTABLE)
     await repository.lock_references(
-        session, ledger_id=ledger_id, wallet_id=None, contact_id=contact_id
+        session, ledger_id=ledger_id, wallet_id=None, contact_id=values.get("contact_id")
     )
-    await repository.update_transaction(
-        session, ledger_id=ledger_id, transaction_id=transaction_id, values=values, version=version
+    past = await repository.hold_transaction(session, seen=seen, **key)
+    await repository.update_transaction(session, past=past, values=values, **key)
+    return await repository.get_transaction(session, **key)
+
+
+async def correct_by_form(
+    session: AsyncSession,
+    *,
+    ledger_id: int,
+    transaction_id: int,
+    sent: Fields,
+    zone: ZoneInfo,
+    seen: Seen,
+) -> bool:
+    """Correct a movement by the texts of a form, as form_texts writes them.
+
+    Returns whether any of them was edited; raises as correct_transaction does. A contact is
+    given by its id, and is never one that was left alone.
+    """
+    key = {"ledger_id": ledger_id, "transaction_id": transaction_id}
+    contact = {name: value for name, value in sent.items() if name == "contact_id"}
+    tied = parse_fields(contact, allowed=CORRECTABLE)
+    await repository.lock_references(
+        session, ledger_id=ledger_id, wallet_id=None, contact_id=tied.get("contact_id")
     )
-    return await repository.get_transaction(
-        session, ledger_id=ledger_id, transaction_id=transaction_id
-    )
+    past = await repository.hold_transaction(session, seen=seen, **key)
+    then = form_texts(past.base, zone)
+    edited = {
+        name: text
+        for name, text in sent.items()
+        if name in then and not is_same_text(name, str(text), then[name])
+    }
+    values = parse_fields(edited, allowed=CORRECTABLE, zone=zone) | tied
+    await repository.update_transaction(session, past=past, values=values, **key)
+    return bool(values)
 
 
 async def label_transactions(

@@ -1,25 +1,33 @@
 """A movement's page, and edits of one movement: on its page and in its row of the list."""
 
-from contextlib import suppress
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from msgspec import structs
 from quart import Blueprint, request, url_for
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from freshledger.chains import CHAINS, NETWORKS
 from freshledger.contacts.addresses import insert_contact_address
-from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
+from freshledger.errors import AppError, Conflict, Invalid
 from freshledger.labels.repository import ensure_labels
+from freshledger.merging import LostEdit
 from freshledger.models import TYPES
 from freshledger.transactions import choices, commands, display, repository
+from freshledger.transactions.fields import MAX_NAME, MAX_NOTE, field_text, form_texts
 from freshledger.transactions.filters import Selection
 from freshledger.transactions.periods import Clock
-from freshledger.transactions.rows import TransactionRow
 from freshledger.web.context import ledger, viewer
-from freshledger.web.forms import form_text, form_version
+from freshledger.web.forms import form_choices, form_text, form_version
+from freshledger.web.preconditions import (
+    Control,
+    Text,
+    choice,
+    conflict_page,
+    refused_deletion,
+)
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -27,15 +35,18 @@ blueprint = Blueprint("edits", __name__)
 
 ROOT = "/ledgers/<int:ledger_id>/transactions"
 ONE = f"{ROOT}/<int:transaction_id>"
-TITLES = {
-    "type": "Type",
-    "counterparty": "Counterparty",
-    "occurred_at": "Time",
-    "amount": "Amount",
-    "note": "Note",
-    "contact": "Contact",
+CONTROLS = {
+    "type": Control("Type", "choice", tuple((kind, kind.capitalize()) for kind in TYPES)),
+    "counterparty": Control("Counterparty"),
+    "occurred_at": Control("Time"),
+    "amount": Control("Amount"),
+    "note": Control("Note", "lines", limit=MAX_NOTE),
+    "contact": Control("Contact", limit=MAX_NAME),
 }
-"""The fields of the form that corrects a movement, in its order."""
+"""The fields of the form that corrects a movement."""
+
+_NAMES = {"contact_id": "contact"}
+"""What a column is called in the form, where it is called otherwise."""
 
 
 def is_editable() -> bool:
@@ -68,13 +79,14 @@ async def _show(
     row = await repository.get_transaction(session, **key)
     group = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
     sources = await choices.list_sources(session, **key)
+    texts = form_texts(structs.asdict(row), clock.zone)
     return await render(
         "transactions/show.html",
         row=display.shown_row(row, clock.zone),
         group=display.shown_rows(group, zone=clock.zone, together=False),
         sources=[(s, display.moment_text(s.created_at, clock.zone)) for s in sources],
         types=[(kind, kind.capitalize()) for kind in TYPES],
-        values=values if values is not None else _form_values(row),
+        values=values if values is not None else texts | {"contact": row.contact or ""},
         errors={error.field or "": error.sentence} if error else {},
         chain=CHAINS.get(row.chain or ""),
         zone=viewer().time_zone,
@@ -83,28 +95,13 @@ async def _show(
     )
 
 
-def _form_values(row: TransactionRow) -> dict[str, str]:
-    """Return the fields of the form as they are for the row."""
-    zone = Clock.of(viewer().time_zone).zone
-    shown = display.shown_row(row, zone)
-    local = row.occurred_at.astimezone(zone).replace(tzinfo=None)
-    return {
-        "type": row.type,
-        "counterparty": shown["counterparty"] or "",
-        "occurred_at": local.isoformat(timespec="milliseconds" if local.microsecond else "seconds"),
-        "amount": shown["amount_text"],
-        "note": row.note,
-        "contact": row.contact or "",
-    }
-
-
 @blueprint.post(ONE)
 async def correct_transaction(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Correct a movement by its form; a field that is wrong is 422, its values kept."""
     form = await request.form
     here = url_for(".show_transaction", ledger_id=ledger_id, transaction_id=transaction_id)
     try:
-        return await _correct(ledger_id, transaction_id, form, TITLES, here)
+        return await _correct(ledger_id, transaction_id, form, CONTROLS, here)
     except (Invalid, Conflict) as error:
         return await _show(ledger_id, transaction_id, error, form), 422
 
@@ -154,60 +151,62 @@ async def _correct(
     ledger_id: int,
     transaction_id: int,
     form: MultiDict[str, str],
-    names: Any,  # noqa: ANN401 - an iterable of names
+    names: Iterable[str],
     to: str,
 ) -> ResponseReturnValue:
-    """Correct the named fields that differ; a lost edit is 412, with both values."""
+    """Correct the named fields that were edited; a lost edit is 412, with both values."""
     session, zone = current_session(), Clock.of(viewer().time_zone).zone
     key = {"ledger_id": ledger_id, "transaction_id": transaction_id}
+    seen, sent = form_version(form), form_choices(form, names)
     row = await repository.get_transaction(session, **key)
-    there = _form_values(row)
-    yours = {name: form_text(form, name).replace("\r\n", "\n") for name in names}
-    changed = {name: text for name, text in yours.items() if not _is_same(name, text, there[name])}
-    if not changed:
-        return see_other(to)
-    if form_version(form) not in {None, row.version}:
-        return await _lost(row, yours, there, form), 412
-    fields: dict[str, Any] = {name: text for name, text in changed.items() if name != "contact"}
-    if "contact" in changed:
+    fields: dict[str, str | int | None] = {**sent}
+    contact = str(fields.pop("contact", ""))
+    if "contact" in sent and contact.strip() != form.get("contact_was", row.contact or "").strip():
         fields["contact_id"] = await choices.ensure_contact(
-            session, ledger_id=ledger_id, name=changed["contact"]
+            session, ledger_id=ledger_id, name=contact
         )
     try:
-        await commands.correct_transaction(
-            session, fields=fields, zone=zone, version=form_version(form), **key
-        )
-    except PreconditionFailed:
-        row = await repository.get_transaction(session, **key)
-        return await _lost(row, yours, _form_values(row), form), 412
-    return see_other(to, notice="Saved.")
-
-
-def _is_same(name: str, text: str, there: str) -> bool:
-    """Tell whether a field was left as it is; browsers write the same time in other ways."""
-    if name == "occurred_at":
-        with suppress(ValueError):
-            return datetime.fromisoformat(text) == datetime.fromisoformat(there)
-    return text.strip() == there.strip()
+        edited = await commands.correct_by_form(session, sent=fields, zone=zone, seen=seen, **key)
+    except LostEdit as lost:
+        return await _lost(lost, key, sent, form)
+    return see_other(to, notice="Saved." if edited else None)
 
 
 async def _lost(
-    row: TransactionRow, yours: dict[str, str], theirs: dict[str, str], form: MultiDict[str, str]
-) -> str:
+    lost: LostEdit, key: dict[str, int], sent: dict[str, str], form: MultiDict[str, str]
+) -> ResponseReturnValue:
     """Show both values of an edit that came too late: nothing was changed."""
-    return await render(
-        "transactions/conflict.html",
-        block="page",
-        fields=[
-            (TITLES[name], theirs[name], text)
-            for name, text in yours.items()
-            if not _is_same(name, text, theirs[name])
+    row = await repository.get_transaction(current_session(), **key)
+    text = await _texts(lost)
+    shown = display.shown_row(row, Clock.of(viewer().time_zone).zone)
+    kept = {_NAMES.get(name, name): sent[_NAMES.get(name, name)] for name in lost.rest}
+    back = {"back": form["back"]} if "back" in form else {}
+    here = url_for(".show_transaction", ledger_id=ledger().id, transaction_id=row.id)
+    return await conflict_page(
+        [
+            choice(one, CONTROLS[name], yours=sent[name], text=text, name=name)
+            for one in lost.lost
+            for name in (_NAMES.get(one.field, one.field),)
         ],
-        values=yours | {"version": row.version, "back": form_text(form, "back")},
-        action=request.path,
-        keep_url=back_to_list(form),
-        row=display.shown_row(row, Clock.of(viewer().time_zone).zone),
+        subject=f"{row.type.capitalize()} of {shown['amount_text']} {row.asset}, {shown['moment']}",
+        keep_url=back_to_list(form) if back else here,
+        kept=kept | back | {"version": lost.version},
     )
+
+
+async def _texts(lost: LostEdit) -> Text:
+    """Return what writes the values of a lost edit: a contact's id as its name."""
+    zone = Clock.of(viewer().time_zone).zone
+    ids = {value for one in lost.lost if one.field == "contact_id"
+           for value in (one.theirs, one.base) if isinstance(value, int)}  # fmt: skip
+    names = await choices.name_contacts(current_session(), ledger_id=ledger().id, ids=ids)
+
+    def text(field: str, value: Any) -> str:  # noqa: ANN401 - a column's value
+        if field == "contact_id":
+            return names.get(value, "a contact that is gone") if value else ""
+        return field_text(field, value, zone)
+
+    return text
 
 
 @blueprint.post(f"{ONE}/labels")
@@ -252,10 +251,11 @@ def _back(form: MultiDict[str, str], transaction_id: int) -> str:
 async def delete_transaction(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Delete a movement; an import does not bring it back."""
     form = await request.form
-    await repository.delete_transaction(
-        current_session(),
-        ledger_id=ledger_id,
-        transaction_id=transaction_id,
-        version=form_version(form),
-    )
+    key = {"ledger_id": ledger_id, "transaction_id": transaction_id}
+    try:
+        await repository.delete_transaction(current_session(), seen=form_version(form), **key)
+    except LostEdit as lost:
+        controls = CONTROLS | {column: CONTROLS[name] for column, name in _NAMES.items()}
+        error = refused_deletion(lost, controls, await _texts(lost))
+        return await _show(ledger_id, transaction_id, error), 412
     return see_other(back_to_list(form), notice="Deleted. Importing its file again leaves it out.")

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from freshledger.amounts import parse_amount
-from freshledger.chains import normalize_address, normalize_txid, parse_chain
+from freshledger.amounts import format_amount, parse_amount
+from freshledger.chains import display_address, normalize_address, normalize_txid, parse_chain
 from freshledger.errors import Invalid
 from freshledger.models import STATUSES, TYPES
 from freshledger.text import fit_text
@@ -19,6 +20,7 @@ Fields = Mapping[str, str | int | None]
 
 REQUIRED = ("wallet_id", "occurred_at", "type", "asset", "amount")
 MAX_NOTE, MAX_NAME = 10_000, 100
+_IN_FORM = ("type", "counterparty", "occurred_at", "amount", "note")
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z0-9]{2,10}")
 
@@ -41,6 +43,31 @@ def parse_fields(
         else:
             values[name] = _PARSERS[name](text, name) if text else _nothing(name)
     return values
+
+
+def form_texts(columns: Mapping[str, Any], zone: ZoneInfo) -> dict[str, str]:
+    """Return the texts of the form that corrects a movement; its contact is not among them."""
+    return {name: field_text(name, columns[name], zone) for name in _IN_FORM}
+
+
+def field_text(name: str, value: Any, zone: ZoneInfo) -> str:  # noqa: ANN401 - a column's value
+    """Write a value as its field has it; browsers take times in milliseconds at most."""
+    if name == "occurred_at":
+        local = value.astimezone(zone).replace(tzinfo=None)
+        return str(local.isoformat(timespec="milliseconds" if local.microsecond else "seconds"))
+    if name == "amount":
+        return format_amount(value)
+    if name == "counterparty" and value:
+        return display_address(value)
+    return value or ""
+
+
+def is_same_text(name: str, text: str, there: str) -> bool:
+    """Tell whether a field was left as it is; browsers write the same time in other ways."""
+    if name == "occurred_at":
+        with suppress(ValueError):
+            return datetime.fromisoformat(text) == datetime.fromisoformat(there)
+    return text.strip() == there.strip()
 
 
 def clean_note(text: str) -> str:

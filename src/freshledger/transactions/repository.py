@@ -10,7 +10,6 @@ from uuid import uuid4
 from sqlalchemy import (
     ColumnElement,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -20,7 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.errors import Invalid, NotFound, PreconditionFailed
+from freshledger.errors import Invalid, NotFound
+from freshledger.merging import Past, Seen, look_back, merge, refuse_if_changed
 from freshledger.models import Contact, Label, Tombstone, Transaction, Wallet
 from freshledger.transactions.conditions import LEDGER
 from freshledger.transactions.filters import TransactionFilter
@@ -105,68 +105,81 @@ async def insert_transaction(
     return (await session.execute(statement)).scalar_one()
 
 
+async def hold_transaction(
+    session: AsyncSession, *, ledger_id: int, transaction_id: int, seen: Seen | None
+) -> Past:
+    """Lock a movement until the end of the transaction; return it with its past.
+
+    Raises NotFound.
+    """
+    columns = [
+        getattr(Transaction, name) for name in ("version", "hand_edited", "status", *CORRECTABLE)
+    ]
+    kept = select(*columns).where(*_itself(ledger_id, transaction_id))
+    row = (await session.execute(kept.with_for_update(key_share=True))).one_or_none()
+    if row is None:
+        raise NotFound("there is no such transaction")
+    return await look_back(
+        session,
+        Transaction,
+        ledger_id=ledger_id,
+        row_id=transaction_id,
+        now=row._asdict(),
+        seen=seen,
+    )
+
+
 async def update_transaction(
     session: AsyncSession,
     *,
     ledger_id: int,
     transaction_id: int,
+    past: Past,
     values: Mapping[str, Any],
-    version: int | None = None,
-) -> int:
-    """Correct columns of a movement, remember which differ, and return its row version.
+) -> None:
+    """Correct columns of a held movement, and remember which differ.
 
-    Raises NotFound, PreconditionFailed where `version` is given and is not the row's, and
-    Invalid for an amount of a failed transaction.
+    Raises LostEdit, and Invalid for an amount of a failed transaction.
     """
-    itself = (Transaction.ledger_id == ledger_id, Transaction.id == transaction_id)
-    columns = [
-        getattr(Transaction, name) for name in ("version", "hand_edited", "status", *CORRECTABLE)
-    ]
-    kept = select(*columns).where(*itself).with_for_update(key_share=True)
-    row = (await session.execute(kept)).one_or_none()
-    if row is None:
-        raise NotFound("there is no such transaction")
-    if version is not None and version != row.version:
-        raise PreconditionFailed("somebody else has changed this transaction meanwhile")
-    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    changed = await merge(session, past, values)
     if not changed:
-        return int(row.version)
-    if row.status == "failed" and "amount" in changed:
+        return
+    if past.now["status"] == "failed" and "amount" in changed:
         raise Invalid("amount: a failed transaction moves nothing; its amount is 0", field="amount")
-    by_hand = sorted({*row.hand_edited, *changed})
-    edit = update(Transaction).where(*itself).values(**changed, hand_edited=by_hand)
-    return (await session.execute(edit.returning(Transaction.version))).scalar_one()
+    by_hand = sorted({*past.now["hand_edited"], *changed})
+    edit = update(Transaction).where(*_itself(ledger_id, transaction_id))
+    await session.execute(edit.values(**changed, hand_edited=by_hand))
 
 
 async def delete_transaction(
-    session: AsyncSession, *, ledger_id: int, transaction_id: int, version: int | None = None
+    session: AsyncSession, *, ledger_id: int, transaction_id: int, seen: Seen | None = None
 ) -> None:
     """Delete a movement; a tombstone keeps an import from bringing it back.
 
-    Raises NotFound, and PreconditionFailed where `version` is given and is not the row's.
+    Raises NotFound, and LostEdit if it has changed since it was seen.
     """
-    which = [Transaction.ledger_id == ledger_id, Transaction.id == transaction_id]
-    if version is not None:
-        which.append(Transaction.version == version)
+    past = await hold_transaction(
+        session, ledger_id=ledger_id, transaction_id=transaction_id, seen=seen
+    )
+    await refuse_if_changed(session, past)
     key = (
         Transaction.ledger_id,
         Transaction.wallet_id,
         Transaction.identity,
         Transaction.occurrence,
     )
-    gone = delete(Transaction).where(*which).returning(*key).cte("gone")
+    itself = _itself(ledger_id, transaction_id)
+    gone = delete(Transaction).where(*itself).returning(*key).cte("gone")
     kept = select(*gone.c).where(~gone.c.identity.startswith(HAND))
-    tombs = (
+    await session.execute(
         insert_or(Tombstone)
         .from_select([column.name for column in gone.c], kept)
         .on_conflict_do_nothing()
-        .cte("tombs")
     )
-    statement = select(func.count()).select_from(gone).add_cte(tombs)
-    if await session.scalar(statement):
-        return
-    await get_transaction(session, ledger_id=ledger_id, transaction_id=transaction_id)
-    raise PreconditionFailed("somebody else has changed this transaction meanwhile")
+
+
+def _itself(ledger_id: int, transaction_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (Transaction.ledger_id == ledger_id, Transaction.id == transaction_id)
 
 
 async def _read(

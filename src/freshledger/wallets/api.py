@@ -1,16 +1,24 @@
 """Wallets for programs; the same functions serve the pages."""
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 from msgspec import UNSET, UnsetType
 from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
-from quart_schema import document_request, document_response, tag_blueprint
+from quart_schema import (
+    document_headers,
+    document_request,
+    document_response,
+    tag_blueprint,
+)
 
 from freshledger import named
 from freshledger.amounts import format_amount
 from freshledger.wallets import commands, repository
 from freshledger.wallets.repository import WalletRow
 from freshledger.web.api import json_response, read_body
+from freshledger.web.preconditions import IfMatch, if_match, telling
 from freshledger.web.session import current_session
 
 blueprint = Blueprint("wallets_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/wallets")
@@ -115,25 +123,33 @@ async def list_balances(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
 
 
 @blueprint.patch("/<int:wallet_id>")
+@document_headers(IfMatch)
 @document_request(WalletChangeIn)
 @document_response(WalletRow)
 async def change_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
     """Rename a wallet, or set its note."""
-    body = await read_body(WalletChangeIn)
-    await repository.update_wallet(
-        current_session(),
-        ledger_id=ledger_id,
-        wallet_id=wallet_id,
-        name=None if body.name is UNSET else body.name,
-        note=None if body.note is UNSET else body.note,
-    )
+    body, seen = await read_body(WalletChangeIn), if_match()
+    async with telling(_current(ledger_id, wallet_id)):
+        await repository.update_wallet(
+            current_session(),
+            ledger_id=ledger_id,
+            wallet_id=wallet_id,
+            name=None if body.name is UNSET else body.name,
+            note=None if body.note is UNSET else body.note,
+            seen=seen,
+        )
     return await _one(ledger_id, wallet_id)
 
 
 @blueprint.delete("/<int:wallet_id>")
+@document_headers(IfMatch)
 async def delete_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
     """Delete a wallet with all its transactions."""
-    await commands.delete_wallet(current_session(), ledger_id=ledger_id, wallet_id=wallet_id)
+    seen = if_match()
+    async with telling(_current(ledger_id, wallet_id)):
+        await commands.delete_wallet(
+            current_session(), ledger_id=ledger_id, wallet_id=wallet_id, seen=seen
+        )
     return Response(status=204)
 
 
@@ -162,6 +178,12 @@ async def remove_address(ledger_id: int, wallet_id: int, address_id: int) -> Res
         current_session(), ledger_id=ledger_id, wallet_id=wallet_id, address_id=address_id
     )
     return Response(status=204)
+
+
+def _current(ledger_id: int, wallet_id: int) -> Callable[[], Awaitable[WalletRow]]:
+    return lambda: repository.get_wallet(
+        current_session(), ledger_id=ledger_id, wallet_id=wallet_id
+    )
 
 
 async def _one(ledger_id: int, wallet_id: int, status: int = 200) -> Response:

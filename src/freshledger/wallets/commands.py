@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
 from freshledger.errors import PreconditionFailed
+from freshledger.merging import Seen
 from freshledger.models import Wallet
 from freshledger.wallets import repository
 
@@ -13,7 +14,7 @@ async def delete_wallet(
     *,
     ledger_id: int,
     wallet_id: int,
-    version: int | None = None,
+    seen: Seen | None = None,
     transactions: int | None = None,
 ) -> None:
     """Delete a wallet and all its transactions; raises NotFound, PreconditionFailed.
@@ -28,6 +29,4 @@ async def delete_wallet(
                 f"transactions: the wallet has {now:,}, not {transactions:,}; nothing was deleted",
                 field="transactions",
             )
-    await repository.delete_wallet(
-        session, ledger_id=ledger_id, wallet_id=wallet_id, version=version
-    )
+    await repository.delete_wallet(session, ledger_id=ledger_id, wallet_id=wallet_id, seen=seen)

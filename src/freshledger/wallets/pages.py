@@ -3,11 +3,14 @@
 from quart import Blueprint, request, url_for
 from quart.typing import ResponseReturnValue
 
+from freshledger import named
 from freshledger.amounts import format_amount
 from freshledger.errors import AppError, Conflict, Invalid, PreconditionFailed
+from freshledger.merging import LostEdit
 from freshledger.wallets import commands, repository
 from freshledger.web.errors import STATUSES
-from freshledger.web.forms import form_number, form_text, form_version
+from freshledger.web.forms import form_choices, form_number, form_text, form_version
+from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -20,6 +23,12 @@ NO_CHAIN = "none"
 
 SHOWN = (Invalid, Conflict, PreconditionFailed)
 """What is said on the page, beside what was entered."""
+
+CONTROLS = {
+    "name": Control("Name", limit=named.MAX_NAME),
+    "note": Control("Note", "lines", limit=named.MAX_NOTE),
+}
+"""What a wallet's form edits."""
 
 
 @blueprint.get(ROOT)
@@ -57,17 +66,22 @@ async def show_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
 
 @blueprint.post(ONE)
 async def edit_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
-    """Rename a wallet and set its note."""
+    """Rename a wallet and set its note; both texts of a lost edit are shown, 412."""
     form = await request.form
+    sent, seen = form_choices(form, CONTROLS), form_version(form)
+    if not sent:
+        return _to(ledger_id, wallet_id, "Left as it was.")
     try:
         await repository.update_wallet(
             current_session(),
             ledger_id=ledger_id,
             wallet_id=wallet_id,
-            name=form_text(form, "name"),
-            note=form_text(form, "note"),
-            version=form_version(form),
+            name=sent.get("name"),
+            note=sent.get("note"),
+            seen=seen,
         )
+    except LostEdit as lost:
+        return await _lost(ledger_id, wallet_id, lost, sent)
     except SHOWN as error:
         return await _show(ledger_id, wallet_id, error), STATUSES[type(error)]
     return _to(ledger_id, wallet_id, "Saved.")
@@ -109,9 +123,11 @@ async def delete_wallet(ledger_id: int, wallet_id: int) -> ResponseReturnValue:
             session,
             ledger_id=ledger_id,
             wallet_id=wallet_id,
-            version=form_version(form),
+            seen=form_version(form),
             transactions=form_number(form, "transactions") or 0,
         )
+    except LostEdit as lost:
+        return await _show(ledger_id, wallet_id, refused_deletion(lost, CONTROLS)), 412
     except SHOWN as error:
         return await _show(ledger_id, wallet_id, error), STATUSES[type(error)]
     notice = f"Wallet “{wallet.name}” deleted."
@@ -123,6 +139,20 @@ def _chain(chosen: str) -> str | None:
     if not chosen:
         raise Invalid("chain: choose the chain of the address, or no chain", field="chain")
     return None if chosen == NO_CHAIN else chosen
+
+
+async def _lost(
+    ledger_id: int, wallet_id: int, lost: LostEdit, sent: dict[str, str]
+) -> ResponseReturnValue:
+    wallet = await repository.get_wallet(
+        current_session(), ledger_id=ledger_id, wallet_id=wallet_id
+    )
+    return await conflict_page(
+        [choice(one, CONTROLS[one.field], yours=sent[one.field]) for one in lost.lost],
+        subject=f"Wallet “{wallet.name}”",
+        keep_url=url_for(".show_wallet", ledger_id=ledger_id, wallet_id=wallet_id),
+        kept={name: sent[name] for name in lost.rest} | {"version": lost.version},
+    )
 
 
 def _to(ledger_id: int, wallet_id: int, notice: str) -> ResponseReturnValue:

@@ -12,6 +12,7 @@ from freshledger import named
 from freshledger.chains import CHAINS, network_of, normalize_address_in, parse_chain
 from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Conflict, NotFound
+from freshledger.merging import Seen
 from freshledger.models import Transaction, Wallet, WalletAddress
 
 
@@ -90,26 +91,24 @@ async def update_wallet(
     wallet_id: int,
     name: str | None = None,
     note: str | None = None,
-    version: int | None = None,
+    seen: Seen | None = None,
 ) -> None:
-    """Rename or note; None leaves it. Raises Invalid, NotFound, Conflict, PreconditionFailed."""
+    """Rename or note; None leaves it. Raises Invalid, NotFound, Conflict, LostEdit."""
     await named.update_named(
         session,
         Wallet,
         ledger_id=ledger_id,
         row_id=wallet_id,
-        version=version,
+        seen=seen,
         values=named.named_values(name=name, note=note),
     )
 
 
 async def delete_wallet(
-    session: AsyncSession, *, ledger_id: int, wallet_id: int, version: int | None = None
+    session: AsyncSession, *, ledger_id: int, wallet_id: int, seen: Seen | None = None
 ) -> None:
-    """Delete a wallet with all its transactions; raises NotFound or PreconditionFailed."""
-    await named.delete_named(
-        session, Wallet, ledger_id=ledger_id, row_id=wallet_id, version=version
-    )
+    """Delete a wallet with all its transactions; raises NotFound or LostEdit."""
+    await named.delete_named(session, Wallet, ledger_id=ledger_id, row_id=wallet_id, seen=seen)
 
 
 async def count_transactions(session: AsyncSession, *, ledger_id: int, wallet_id: int) -> int:

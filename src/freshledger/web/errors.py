@@ -1,5 +1,8 @@
 """Errors on their way out: the only place that knows which status a domain error has."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from quart import Quart, Response, current_app, request
 from quart_schema import RequestSchemaValidationError
@@ -13,6 +16,7 @@ from freshledger.errors import (
     Invalid,
     NotFound,
     PreconditionFailed,
+    PreconditionRequired,
     TooMany,
     Unauthenticated,
     Uncertain,
@@ -25,6 +29,7 @@ STATUSES: dict[type[AppError], int] = {
     NotFound: 404,
     Conflict: 409,
     PreconditionFailed: 412,
+    PreconditionRequired: 428,
     Unauthenticated: 401,
     Forbidden: 403,
     TooMany: 429,
@@ -59,12 +64,18 @@ def wants_json() -> bool:
     return request.path.startswith("/api/") or "HX-Request" in request.headers
 
 
-async def answer(status: int, code: str, message: str, field: str | None = None) -> Response:
-    """Answer an error in the asker's language."""
+async def answer(
+    status: int,
+    code: str,
+    message: str,
+    field: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Response:
+    """Answer an error in the asker's language; `details` are for programs."""
     if wants_json():
         title = code.replace("_", " ").capitalize()
         problem = Problem("about:blank", title, status, code, message, field)
-        body = msgspec.json.encode(problem)
+        body = msgspec.json.encode(msgspec.to_builtins(problem) | (details or {}))
         return Response(body, status, content_type="application/problem+json")
     page = await render("error.html", status=status, code=code, message=message, field=field)
     return Response(page, status, content_type="text/html; charset=utf-8")
@@ -74,7 +85,8 @@ async def _app_error(error: AppError) -> Response:
     if isinstance(error, Unauthenticated) and not wants_json():
         return login_redirect()
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    response = await answer(status, error.code, error.message, error.field)
+    details = error.details if isinstance(error, PreconditionFailed) else None
+    response = await answer(status, error.code, error.message, error.field, details)
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, Busy):

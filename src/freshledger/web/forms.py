@@ -1,8 +1,9 @@
 """What is read out of a form that a browser sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from freshledger.errors import Invalid
+from freshledger.errors import Invalid, PreconditionRequired
+from freshledger.merging import Seen
 
 _DIGITS = 18
 """More digits are no id and no count of ours."""
@@ -31,6 +32,23 @@ def form_id(form: Mapping[str, str], name: str) -> int:
     return number
 
 
-def form_version(form: Mapping[str, str]) -> int | None:
-    """Return the version of the row that the form was made from; raises Invalid."""
-    return form_number(form, "version")
+def form_version(form: Mapping[str, str]) -> Seen:
+    """Return the version of the row that the form was made from.
+
+    Raises Invalid, and PreconditionRequired where the form does not say: it could undo what
+    somebody else did meanwhile.
+    """
+    number = form_number(form, "version")
+    if number is None:
+        raise PreconditionRequired(
+            "version: the form does not say which version it was made from; open the page again"
+            " and repeat what you did",
+            field="version",
+        )
+    return Seen(number, whole=True)
+
+
+def form_choices(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the fields that were sent, without those where a person kept somebody else's."""
+    sent = [name for name in names if name in form and form.get(f"keep_{name}") != "theirs"]
+    return {name: form[name].replace("\r\n", "\n") for name in sent}
