@@ -82,6 +82,13 @@ async def list_transactions(
     return page, records[0].ledger_version
 
 
+def cursor_from(row: TransactionRow, *, ledger_id: int, sort: str) -> str:
+    """Return the cursor of the page that begins with `row`, whatever comes before it later."""
+    *place, identifier = _key(by_amount=sort.endswith("amount"))(row)
+    before = int(identifier) + (1 if sort.startswith("-") else -1)
+    return Cursor((*place, str(before))).encode(scope=f"{ledger_id}:{sort}")
+
+
 def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], Any]]:
     """Return the columns that `as_row` reads, and what joins their tables to `rows`."""
     address, contact, wallet = (

@@ -11,6 +11,7 @@ from freshledger.paging import MAX_LIMIT
 from freshledger.transactions import additions, choices, display, edits, saved_filters, selections
 from freshledger.transactions.display import Asked
 from freshledger.transactions.filters import PAGING, SORTS, Paging
+from freshledger.transactions.lists import cursor_from
 from freshledger.transactions.lists import list_transactions as list_rows
 from freshledger.transactions.periods import Clock
 from freshledger.transactions.repository import find_names
@@ -75,6 +76,8 @@ async def _read_page(asked: Asked, ledger_id: int) -> dict[str, Any]:
     if request.args.get("totals"):
         totals = await get_totals(session, ledger_id=ledger_id, where=asked.where, clock=clock)
         page["totals"] = display.shown_totals(totals)
+    if found.rows:
+        page["anchor"] = cursor_from(found.rows[0], ledger_id=ledger_id, sort=asked.paging.sort)
     by_time = asked.paging.sort.endswith("time")
     rows = display.shown_rows(found.rows, zone=clock.zone, together=by_time)
     turns = {name: _turn(asked, getattr(found, name)) for name in ("previous", "next")}

@@ -1,20 +1,58 @@
-"""Pages from templates: whole, or one block where htmx asks for it; and notices."""
+"""Pages from templates: whole, one block where htmx asks for it, or the body; and notices.
+
+The body alone, `<title>` and `<div id="frame">`, is for an open page that is behind: its
+script merges it in.
+"""
 
 from typing import Any
 from urllib.parse import quote, unquote
 
 from jinja2_fragments.quart import render_block
-from quart import Response, has_request_context, redirect, render_template, request, url_for
+from quart import (
+    Response,
+    current_app,
+    has_request_context,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from freshledger.web.context import find_ledger, find_viewer
+
 NOTICE_COOKIE = "freshledger_notice"
+STILL = frozenset({"error.html"})
+"""Pages that follow nothing."""
+
+
+def asks_for_body() -> bool:
+    """Tell whether an open page asks for its own body again, to show the present state."""
+    headers = request.headers
+    return (
+        request.method == "GET" and "HX-Request" in headers and headers.get("HX-Target") == "frame"
+    )
 
 
 async def render(template: str, *, block: str | None = None, **context: Any) -> str:  # noqa: ANN401 - a template's own names
-    """Render a template, or only its `block` where htmx asked for a part of the page."""
+    """Render a template, or only its `block` or its body where the page's script asked for that."""
+    if asks_for_body():
+        return await render_template(template, live=True, follows=_followed(template), **context)
     if block and "HX-Request" in request.headers and "HX-Boosted" not in request.headers:
         return await render_block(template, block, **context)
-    return await render_template(template, **context)
+    return await render_template(template, follows=_followed(template), **context)
+
+
+def _followed(template: str) -> str | None:
+    """Return the address of the stream of what the page shows; strangers' pages have none."""
+    if find_viewer() is None or template in STILL:
+        return None
+    ledger = find_ledger()
+    if "live.follow_ledger" not in current_app.view_functions:
+        return None
+    if ledger is None:
+        return url_for("live.follow_account")
+    return url_for("live.follow_ledger", ledger_id=ledger.id)
 
 
 def see_other(location: str, *, notice: str | None = None) -> Response:
@@ -26,14 +64,16 @@ def see_other(location: str, *, notice: str | None = None) -> Response:
 
 
 def read_notice() -> str | None:
-    """Return the notice that the last answer left for this page."""
-    text = request.cookies.get(NOTICE_COOKIE) if has_request_context() else None
+    """Return the notice that the last answer left for this page; it is not for an open one."""
+    if not has_request_context() or asks_for_body():
+        return None
+    text = request.cookies.get(NOTICE_COOKIE)
     return unquote(text) if text else None
 
 
 def forget_notice(response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
     """Forget a notice once a page has shown it."""
-    shown = request.method == "GET" and response.status_code == 200  # noqa: PLR2004 - OK
+    shown = request.method == "GET" and response.status_code == 200 and not asks_for_body()  # noqa: PLR2004 - OK
     is_page = response.headers.get("Content-Type", "").startswith("text/html")
     if shown and is_page and NOTICE_COOKIE in request.cookies:
         response.delete_cookie(NOTICE_COOKIE)

@@ -1,0 +1,175 @@
+/* merge(frame, fresh): makes the open page's #frame what the server just rendered, and keeps what
+   somebody is doing in it: focus, caret, scroll, what is open, what is typed.
+
+     data-keep="name"      stays as it is
+     tr[id], [data-card]   what is marked for a moment where it changed (data-fresh)
+     form                  one in which something is typed keeps its hidden fields too: its version
+                           is the one that was edited, by which the server sees a lost edit
+
+   What holds typed text and is gone from the fresh page stays, marked data-gone.
+   Returns {added, changed, gone}: elements. */
+(() => {
+  "use strict";
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const MARKED = "tr[id], [data-card]";
+  const SHOWN = 2500; // milliseconds a change stays marked
+  const STATE = new Set([
+    "aria-busy", "data-active", "data-busy", "data-complete", "data-copied", "data-flip",
+    "data-fresh", "data-selected", "data-unanswered",
+  ]);
+
+  /* What is typed */
+
+  const differs = (control) => {
+    if (control.matches("select")) {
+      const options = [...control.options];
+      if (!options.some((option) => option.defaultSelected)) return control.selectedIndex > 0;
+      return options.some((option) => option.selected !== option.defaultSelected);
+    }
+    if (["checkbox", "radio"].includes(control.type)) return control.checked !== control.defaultChecked;
+    if (control.type === "file") return control.files.length > 0;
+    return control.type !== "hidden" && control.value !== control.defaultValue;
+  };
+
+  const group = (control, controls) =>
+    control.type === "radio"
+      ? controls.filter((other) => other.type === "radio" && other.name === control.name && other.form === control.form)
+      : [control];
+
+  /* Controls whose value is not the one that the server gave. */
+  const typed = (within) => {
+    const controls = all("input, select, textarea", within);
+    const marked = controls.filter((control) => control.closest("[data-dirty]") && control.type !== "hidden");
+    return new Set([...marked, ...controls.filter(differs).flatMap((control) => group(control, controls))]);
+  };
+
+  const isText = (control) =>
+    !control.matches("[data-select], [data-select-all], [type=checkbox], [type=radio], form[method=get] *");
+
+  /* What somebody would miss: texts, in forms that post. */
+  const written = (within) => [...typed(within)].filter(isText);
+
+  /* What must not jump: focus, caret, and the row that is read */
+
+  const holdFocus = () => {
+    const held = document.activeElement;
+    const row = held?.closest(MARKED);
+    const after = [];
+    for (let next = row?.nextElementSibling; next; next = next.nextElementSibling) after.push(next);
+    const caret = [held?.selectionStart, held?.selectionEnd, held?.selectionDirection];
+    return () => {
+      if (!held || held === document.body) return;
+      if (held.isConnected) {
+        if (document.activeElement !== held) held.focus({ preventScroll: true });
+        const moved = caret[0] !== held.selectionStart || caret[1] !== held.selectionEnd;
+        if (moved && typeof caret[0] === "number") held.setSelectionRange(...caret);
+      } else {
+        after.find((other) => other.isConnected)?.focus({ preventScroll: true });
+      }
+    };
+  };
+
+  const holdScroll = () => {
+    const root = document.documentElement;
+    const seen = scrollY > 0 && all("main tr[id], main section, main form").find((element) => {
+      const box = element.getBoundingClientRect();
+      return box.bottom > 96 && box.height > 0;
+    });
+    const before = seen && seen.getBoundingClientRect().top;
+    root.style.overflowAnchor = "none";
+    return () => {
+      if (seen?.isConnected) scrollBy({ top: seen.getBoundingClientRect().top - before, behavior: "instant" });
+      root.style.overflowAnchor = "";
+    };
+  };
+
+  /* Marks */
+
+  const mark = (elements, kind) => {
+    for (const element of elements) element.removeAttribute("data-fresh");
+    if (elements.length) void document.body.offsetWidth; // begins the animation anew
+    for (const element of elements) {
+      element.setAttribute("data-fresh", kind);
+      clearTimeout(element._fresh);
+      element._fresh = setTimeout(() => element.removeAttribute("data-fresh"), SHOWN);
+    }
+  };
+
+  const callbacks = (frame, found) => {
+    const before = globalThis.Idiomorph.defaults.callbacks;
+    const held = typed(frame);
+    const forms = new Set([...held].filter(isText).map((control) => control.form).filter(Boolean));
+
+    const touch = (node) => {
+      const element = node?.nodeType === Node.ELEMENT_NODE ? node : node?.parentElement;
+      if (element?.closest("noscript, datalist, select, [data-keep]")) return;
+      const row = element?.closest(MARKED);
+      if (row && frame.contains(row)) found.changed.add(row);
+    };
+
+    const isKept = (node) =>
+      held.has(node) ||
+      (node.matches("input[type=hidden]") && node.name !== "csrf_token" && forms.has(node.form));
+
+    return {
+      beforeNodeMorphed(node, fresh) {
+        if (before.beforeNodeMorphed(node, fresh) === false) return false;
+        if (node.nodeType === Node.ELEMENT_NODE) {
+          node.removeAttribute("data-gone");
+          return !isKept(node);
+        }
+        if (node.nodeValue.trim() !== fresh.nodeValue?.trim()) touch(node);
+        return true;
+      },
+      beforeAttributeUpdated(name, node) {
+        if (before.beforeAttributeUpdated(name, node) === false || STATE.has(name)) return false;
+        if (name === "hidden" && node.matches("[data-option]")) return false;
+        if (name === "class") touch(node);
+        return true;
+      },
+      afterNodeAdded(node) {
+        if (node.nodeType !== Node.ELEMENT_NODE) return;
+        if (node.matches(MARKED)) found.added.add(node);
+        else touch(node.parentNode);
+      },
+      beforeNodeRemoved(node) {
+        if (node.nodeType !== Node.ELEMENT_NODE) return true;
+        const kept = node.matches("[data-editor]") || node.querySelector("[data-editor]");
+        if (kept || [...held].some((control) => node.contains(control) && isText(control))) {
+          if (!node.matches("[data-editor]")) {
+            node.setAttribute("data-gone", "");
+            found.gone.add(node);
+          }
+          return false;
+        }
+        touch(node.parentNode);
+        return true;
+      },
+    };
+  };
+
+  const merge = (frame, fresh) => {
+    const found = { added: new Set(), changed: new Set(), gone: new Set() };
+    const restore = [holdFocus(), holdScroll()];
+    // An element with an id of its own is never made into another one.
+    for (const editor of all("[data-editor]", frame)) editor.id ||= "row-editor";
+    globalThis.Idiomorph.morph(frame, [...fresh.childNodes], {
+      morphStyle: "innerHTML",
+      callbacks: callbacks(frame, found),
+    });
+    for (const [name, value] of Object.entries(fresh.dataset)) frame.dataset[name] = value;
+    globalThis.htmx.process(frame);
+    document.dispatchEvent(new CustomEvent("htmx:afterSettle", { detail: { merged: true } }));
+    for (const search of all("[data-options-filter]", frame)) {
+      if (search.value) search.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    for (const put of restore) put();
+    const changed = [...found.changed].filter((row) => row.isConnected && !found.added.has(row));
+    const added = [...found.added].filter((row) => row.isConnected);
+    mark(changed, "changed");
+    mark(added, "new");
+    return { added, changed, gone: [...found.gone] };
+  };
+
+  globalThis.merging = { merge, written };
+})();
