@@ -151,6 +151,7 @@ BAD: dict[str, tuple[Rule, str, list[Record]]] = {
     "answered another version": (checker.no_lost_edit, "ghost", [replace(WRITES[3], answered=3)]),
     "refused and done": (checker.no_lost_edit, "refused edit",
                          [replace(WRITES[9], outcome="fail")]),
+    "given up": (checker.no_lost_edit, "abandoned edit", [write("edit", LOST, 6, 7, outcome="left")]),
     "in parts": (checker.no_lost_edit, "torn edit",
                  [write("bulk", (value_set(2, "note", "b"), *LOST), 50, 55, outcome="unknown")]),
     "in two versions": (checker.no_lost_edit, "torn edit",

@@ -157,6 +157,8 @@ def no_lost_edit(history: History) -> Iterator[Violation]:
         versions = [history.truth.made.get(effect, []) for effect in write.effects]
         if write.outcome == "ok" and not all(versions):
             yield Violation("lost edit", f"{write} was acknowledged and is not in the record")
+        elif write.outcome == "left" and not all(versions):
+            yield Violation("abandoned edit", f"{write} was given up because its client left")
         elif write.outcome == "fail" and any(versions):
             yield Violation("refused edit", f"{write} was refused and is in the record")
         elif any(versions) and (not all(versions) or len({at[0] for at in versions if at}) > 1):

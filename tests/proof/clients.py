@@ -11,7 +11,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from proof import pages
-from proof.records import Kind, Outcome, Record, Recorder, Shown, now
+from proof.records import Kind, Outcome, Record, Recorder, Shown, now, value_set
 
 SECONDS = 20
 UNCERTAIN = "outcome_unknown"
@@ -131,6 +131,16 @@ class Client:
         if kind == "edit" and outcome == "ok":
             record = replace(record, answered=answer.json["version"])
         return self.recorder.add(record), answer
+
+    async def set_value(self, row: int, column: str, text: str) -> Record:
+        """Correct one column of a movement, on the version that it has now."""
+        shown = await self.row(row)
+        assert shown
+        effects = (value_set(row, column, text),)
+        base = shown.rows[row].version
+        path, body = f"/transactions/{row}", {column: text}
+        record, _ = await self.write("edit", "PATCH", path, effects, body=body, row=row, base=base)
+        return record
 
     async def list(self, *, totals: bool = False) -> Shown | None:
         path = f"{self.site.api}/transactions?limit=500{'&totals=1' if totals else ''}"

@@ -42,19 +42,22 @@ class LivePage(Client):
     last: tuple[str, int] | None = None
     streams = 0
 
-    async def follow(self) -> None:
-        """Follow until cancelled; after the end of a stream, go on where it stopped."""
+    async def load(self) -> None:
+        """Load the page, which does not follow yet."""
         self.changed = asyncio.Condition()
         await self._fetch()
+
+    async def follow(self) -> None:
+        """Follow until cancelled; after the end of a stream, go on where it stopped."""
         while True:
             with suppress(aiohttp.ClientError, TimeoutError, ConnectionError):
                 await self._stream()
             await asyncio.sleep(0)
 
-    async def settled(self, version: int) -> Record:
+    async def settled(self, version: int, seconds: float = SETTLES) -> Record:
         """Wait until the page shows `version`, and write down what it shows then."""
         begun = now()
-        reached = await settle(lambda: self._version >= version, self.changed, SETTLES)
+        reached = await settle(lambda: self._version >= version, self.changed, seconds)
         what = f"live page, which {'reached' if reached else 'did not reach'} {version}"
         record = Record(
             self.recorder.process, self.name, "settled", begun, now(), what=what, shown=self.shown

@@ -175,6 +175,8 @@ async def run(spec: Spec, recorder: Recorder, last_version: Callable[[], Awaitab
         }
         live = everybody.pop("live", [])
         async with asyncio.TaskGroup() as working:
+            for page in live:
+                await page.load()
             following = [working.create_task(page.follow()) for page in live]
             doing = [
                 working.create_task(getattr(clients, kind)(client))

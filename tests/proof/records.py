@@ -16,8 +16,11 @@ Kind = Literal[
     "edit", "label", "bulk", "create", "delete", "foreign",
     "api", "row", "totals", "page", "block", "not_modified", "settled", "event",
 ]  # fmt: skip
-Outcome = Literal["ok", "fail", "unknown"]
-"""`ok`: acknowledged. `fail`: refused, so nothing is left. `unknown`: the answer was lost."""
+Outcome = Literal["ok", "fail", "unknown", "left"]
+"""`ok`: acknowledged. `fail`: refused, so nothing is left. `unknown`: the answer was lost.
+
+`left`: nothing refuses it, and its client went away when all of it had arrived.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ async def let_loose(
     running = [await _start(spec, path) for spec, path in zip(specs, paths, strict=True)]
     try:
         await asyncio.gather(*map(_written, running))
-        await _tell(running, await _version(site))
+        await _tell(running, await version_now(site))
         codes = await asyncio.gather(*(process.wait() for process in running))
     finally:
         for process in running:
@@ -107,7 +107,7 @@ async def _tell(running: list[asyncio.subprocess.Process], version: int) -> None
         await process.stdin.drain()
 
 
-async def _version(site: Site) -> int:
+async def version_now(site: Site) -> int:
     connection = await asyncpg.connect(site.database)
     try:
         version = await version_of(connection, site.ledger)

@@ -87,15 +87,18 @@ class _Replay:
     def version(self, version: int, noted: Iterable[Noted]) -> None:
         """Apply all that one transaction did."""
         self.touched = set()
+        counts: Counter[tuple[str, str, str]] = Counter()
         for one in noted:
-            told = Change(version, one.actor, one.table, one.operation, len(one.ids))
-            self.truth.changes.setdefault(version, []).append(told)
+            counts[one.actor, one.table, one.operation] += len(one.ids)
             apply = getattr(self, f"_{one.table}", None)
             for place, identifier in enumerate(one.ids):
                 before = one.before[place] if one.before else {}
                 after = one.after[place] if one.after else {}
                 if apply:
                     apply(version, identifier, before, after)
+        self.truth.changes[version] = [
+            Change(version, *what, many) for what, many in counts.items()
+        ]
         for identifier in self.touched:
             became = self.truth.rows.setdefault(identifier, [])
             became.append((version, self._row(identifier)))

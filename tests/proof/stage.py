@@ -1,0 +1,134 @@
+"""What faults are injected into: PostgreSQL, a proxy before it, and the program's workers."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from freshledger.embedded import EmbeddedServer
+from freshledger.schema import upgrade
+from processes import postmasters
+from proof.serving import PROGRAM, TESTS, serving
+
+WORKERS = 2
+SECONDS = 60
+"""How long anything that must come again may take."""
+
+
+class Postgres:
+    """A server with a folder of its own that can be killed, frozen, and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: list[EmbeddedServer] = []
+
+    @property
+    def url(self) -> str:
+        """Its own address, past the proxy."""
+        return self._servers[-1].url
+
+    async def start(self) -> None:
+        """Start it, or recover it after `kill`."""
+        self._servers.append(EmbeddedServer(self._folder))
+        await asyncio.to_thread(self._servers[-1].start)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all its processes."""
+        for process in postmasters(self._folder):
+            process.send_signal(number)
+
+    async def stop(self) -> None:
+        self.signal(signal.SIGCONT)
+        for server in self._servers:
+            await asyncio.to_thread(server.stop)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[asyncpg.Connection]:
+        """Somebody in psql, past the proxy."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+
+class Proxying:
+    """The proxy's process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process, self.url = process, url
+
+    async def order(self, line: str) -> None:
+        """Let it do what the line says; returns when it is done."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+        async with asyncio.timeout(SECONDS):
+            if not await self.process.stdout.readline():
+                raise AssertionError("the proxy has ended")
+
+
+@asynccontextmanager
+async def proxying(url: str) -> AsyncIterator[Proxying]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "proof.proxying", url,
+        env={**os.environ, "PYTHONPATH": TESTS}, start_new_session=True,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout
+    try:
+        yield Proxying(process, (await process.stdout.readline()).decode().strip())
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@dataclass
+class Stage:
+    """All that runs; `address` is the program's."""
+
+    postgres: Postgres
+    proxy: Proxying
+    program: psutil.Process
+    address: str
+    frozen: list[psutil.Process] = field(default_factory=list)
+
+    def workers(self) -> list[psutil.Process]:
+        """The program's living workers."""
+        return [
+            child
+            for child in self.program.children()
+            if child.status() != psutil.STATUS_ZOMBIE and "worker" in child.cmdline()
+        ]
+
+
+@asynccontextmanager
+async def staged(folder: Path, *, planted: str | None) -> AsyncIterator[Stage]:
+    """Start everything; with `planted` the program has that fault, and one process."""
+    postgres = Postgres(folder)
+    await postgres.start()
+    try:
+        await upgrade(postgres.url)
+        command: tuple[str, ...] = (PROGRAM, "serve")
+        options: tuple[str, ...] = ("--workers", str(WORKERS))
+        if planted:
+            command, options = (sys.executable, "-m", "proof.faults", planted, "serve"), ()
+        async with (
+            proxying(postgres.url) as proxy,
+            serving(proxy.url, "--data-dir", str(folder), *options, command=command) as (
+                process,
+                address,
+            ),
+        ):
+            yield Stage(postgres, proxy, psutil.Process(process.pid), address)
+    finally:
+        await postgres.stop()
