@@ -97,6 +97,5 @@ async def stream(client: QuartClient, path: str, **options) -> AsyncIterator[Cli
 def chained(events: list[Event]) -> bool:
     """Whether each event begins where the one before it ended."""
     return all(
-        later.data["since"] == earlier.data["version"]
-        for earlier, later in pairwise(events)
+        later.data["since"] == earlier.data["version"] for earlier, later in pairwise(events)
     )

@@ -38,6 +38,7 @@ class Topic:
         self.version: int | None = None
         self.epoch: UUID | None = None
         self.confirmed_at = 0.0
+        self.hinted = False
         self.mailboxes: set[Mailbox] = set()
         self.errand: Errand
 
@@ -46,6 +47,8 @@ class Topic:
         connects = mailbox.settle(stand)
         if self.version is None:
             self.version, self.epoch, self.confirmed_at = stand.version, stand.epoch, began
+            if self.hinted:  # maybe of what came after the reading
+                self.errand.ask()
         elif self.epoch != stand.epoch or not connects or self._is_past(mailbox, stand):
             self.version, self.epoch = stand.version, stand.epoch
             self.errand.ask()
@@ -161,6 +164,7 @@ class Feed:
         """Read what happened since the version that was told last, and tell it."""
         since, epoch = topic.version, topic.epoch
         if since is None:  # its first stream has not begun yet
+            topic.hinted = True
             return
         began = asyncio.get_running_loop().time()
         async with self._places, asyncio.timeout(READ_SECONDS), self._database.read() as session:

@@ -54,6 +54,8 @@ class Listener:
         self._asked = asked
         self._compared = compared
         self._tick = tick
+        self.connection: asyncpg.Connection | None = None
+        self.listening = asyncio.Event()
         self._ended = asyncio.Event()
         self._pause = 0.0
 
@@ -73,16 +75,19 @@ class Listener:
         url = async_url(self._url)
         _, options = url.get_dialect()().create_connect_args(url)
         settings = {"application_name": "freshledger feed", "timezone": "UTC"}
-        connection = await asyncpg.connect(
-            **options, timeout=10, command_timeout=ANSWER_SECONDS, server_settings=settings
-        )
+        own = {"timeout": 10, "command_timeout": ANSWER_SECONDS, "server_settings": settings}
+        connection = await asyncpg.connect(**{**options, **own})
         try:
             self._ended.clear()
             connection.add_termination_listener(lambda _: self._ended.set())
             for channel in sorted(CHANNELS):
                 await connection.add_listener(channel, self._notified)
+            self.connection = connection
+            self.listening.set()
             yield connection
         finally:
+            self.connection = None
+            self.listening.clear()
             connection.terminate()
 
     def _notified(self, _connection: Any, _pid: int, channel: str, payload: str) -> None:  # noqa: ANN401 - asyncpg's

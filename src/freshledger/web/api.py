@@ -58,7 +58,7 @@ class _Provider(OpenAPIProvider):
         schema, components = _schema(model)
         answer = {
             "description": getdoc(model) or "",
-            "content": {"application/json": {"schema": schema}},
+            "content": {getattr(model, "content_type", "application/json"): {"schema": schema}},
         }
         return answer, components
 

@@ -8,16 +8,18 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncGenerator
-from typing import cast
+from datetime import datetime
+from typing import ClassVar, cast
 from uuid import UUID
 
+import msgspec
 from hypercorn.typing import ASGISendCallable, ASGISendEvent
 from quart import Blueprint, Request, Response, current_app, request
 from quart.asgi import ASGIHTTPConnection
-from quart_schema import tag
+from quart_schema import document_headers, document_querystring, document_response, tag
 
 from freshledger.live.access import Ticket
-from freshledger.live.events import retry
+from freshledger.live.events import Change, retry
 from freshledger.live.feed import Feed
 from freshledger.live.telling import account_events, ledger_events
 from freshledger.web.api import MAX_ID
@@ -34,6 +36,32 @@ NEVER = -1
 """The version of a reader whose own is not known: it has to read everything anew."""
 
 _EVENT_STREAM = "text/event-stream"
+
+
+class Since(msgspec.Struct):
+    """What the reader of a stream has."""
+
+    since: int | None = None
+    epoch: UUID | None = None
+
+
+class LastEvent(msgspec.Struct):
+    """What the reader of a stream heard last; it wins over `since`."""
+
+    last_event_id: int | None = None
+
+
+class LedgerEvent(msgspec.Struct):
+    """Server-sent events without end; this is the JSON in the data of ready, change and resync."""
+
+    content_type: ClassVar[str] = _EVENT_STREAM
+
+    version: int
+    since: int
+    epoch: UUID
+    at: datetime | None
+    sent: datetime
+    changes: list[Change]
 
 
 class _ImpatientSend:
@@ -77,6 +105,9 @@ async def follow_ledger(ledger_id: int) -> Response:
 
 @blueprint.get("/api/v1/ledgers/<int:ledger_id>/live")
 @tag(["live"])
+@document_querystring(Since)
+@document_headers(LastEvent)
+@document_response(LedgerEvent)
 @unversioned("stream")
 async def follow_ledger_api(ledger_id: int) -> Response:
     """Follow a ledger: a stream of server-sent events, without end.
