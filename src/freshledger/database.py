@@ -1,5 +1,6 @@
 """The engines and session makers: one that reads, one that writes."""
 
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Any
 
@@ -9,13 +10,15 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.pool import NullPool
 
-from freshledger.errors import AppError, Busy, Invalid, Uncertain
+from freshledger.errors import AppError, Busy, Invalid
 from freshledger.settings import Settings
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -67,6 +70,8 @@ class Database:
         self.url = url
         self._reading = self._engine(settings, read_only=True)
         self._writing = self._engine(settings, read_only=False)
+        self._asking = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self.commit_seconds = settings.statement_timeout + 5
         self.read: async_sessionmaker[AsyncSession] = async_sessionmaker(
             self._reading, expire_on_commit=False
         )
@@ -93,6 +98,10 @@ class Database:
             pool_use_lifo=True,
             connect_args={"server_settings": server, "timeout": 10},
         )
+
+    def asking(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a connection of no pool, to ask what became of one that was lost."""
+        return self._asking.connect()
 
     @property
     def checked_out(self) -> int:
@@ -123,16 +132,22 @@ def sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def is_retryable(error: DBAPIError | PoolTimeout, *, committing: bool) -> bool:
-    """Tell whether the transaction left nothing behind and may simply be run again.
+def is_lost(error: Exception) -> bool:
+    """Tell whether the connection broke, or nothing came back: a COMMIT may have been done."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or sqlstate(error).startswith(("08", "57P"))
+    return isinstance(error, TimeoutError)
 
-    A connection that was lost before COMMIT took its transaction with it; the pool then
-    drops all its connections of that age, so that the next try has a new one.
+
+def is_retryable(error: Exception) -> bool:
+    """Tell whether a transaction that failed before COMMIT may simply be run again.
+
+    A connection that was lost took its transaction with it; the pool then drops all its
+    connections of that age, so that the next try has a new one.
     """
     if not isinstance(error, DBAPIError):
         return False
-    lost = error.connection_invalidated and not committing
-    return lost or sqlstate(error) in RETRYABLE or _met_a_migration(error)
+    return error.connection_invalidated or sqlstate(error) in RETRYABLE or _met_a_migration(error)
 
 
 def _met_a_migration(error: DBAPIError) -> bool:
@@ -140,19 +155,17 @@ def _met_a_migration(error: DBAPIError) -> bool:
     return isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError)
 
 
-def refusal(error: Exception, *, committing: bool = False) -> AppError | None:
+def refusal(error: Exception) -> AppError | None:
     """Return what to tell the user if the database was only busy or away; else None.
 
     Text with a NUL, which PostgreSQL cannot hold, is refused here for all that takes text.
-
-    With `committing`, the error came from COMMIT.
     """
     if isinstance(error, PoolTimeout):
         return Busy("all database connections are in use; try again in a moment")
     if isinstance(error, DBAPIError):
         state = sqlstate(error)
-        if error.connection_invalidated or state.startswith(("08", "57P")):
-            return Uncertain(_UNCERTAIN) if committing else Busy(_LOST)
+        if is_lost(error):
+            return Busy(_LOST)
         if _met_a_migration(error):
             return Busy("the database has just been migrated; try again")
         if state in _BUSY:
@@ -166,7 +179,3 @@ _UNSTORABLE = "22021"
 """character_not_in_repertoire."""
 
 _LOST = "the connection to the database was lost; try again in a moment"
-_UNCERTAIN = (
-    "the connection to the database was lost while saving; look whether the change is there"
-    " before you make it again"
-)

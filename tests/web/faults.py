@@ -10,7 +10,7 @@ from quart import Quart, g, request
 from sqlalchemy.exc import DBAPIError
 
 from freshledger.database import is_retryable
-from freshledger.web import session
+from freshledger.web import outcome, session
 from freshledger.web.session import FreshQuart, UnitOfWork
 
 
@@ -25,7 +25,7 @@ def _install(app, *, begin=session._begin, finish=session._finish) -> None:
 
 def _shares_globally(app) -> None:
     async def begin():
-        app.shared = request.unit = app.shared or UnitOfWork(app.database.write, writes=True)
+        app.shared = request.unit = app.shared or UnitOfWork(app.database, writes=True)
 
     _install(app, begin=begin)
 
@@ -51,14 +51,14 @@ def _finishes_when(judge):
 def _writes_on_get(app) -> None:
     async def begin():
         await session._begin()
-        request.unit = UnitOfWork(app.database.write, writes=True)
+        request.unit = UnitOfWork(app.database, writes=True)
 
     _install(app, begin=begin)
 
 
 def _reads_from_a_kept_snapshot(app) -> None:
     """A connection that stays in its transaction shows what was there when it began."""
-    kept = UnitOfWork(app.database.read, writes=False)
+    kept = UnitOfWork(app.database, writes=False)
 
     async def begin():
         await session._begin()
@@ -78,9 +78,13 @@ def _reads_from_a_kept_snapshot(app) -> None:
 def _reads_without_a_snapshot(app) -> None:
     async def begin():
         await session._begin()
-        request.unit.writes = True
+        request.unit.begin_snapshot = _nothing
 
     _install(app, begin=begin)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _begins_eagerly(app) -> None:
@@ -94,8 +98,7 @@ def _begins_eagerly(app) -> None:
 def _reads_body_late(app) -> None:
     async def begin():
         writes = request.method not in session.READING
-        maker = app.database.write if writes else app.database.read
-        request.unit = UnitOfWork(maker, writes=writes)
+        request.unit = UnitOfWork(app.database, writes=writes)
         await request.unit.session.connection()
         await request.get_data()
 
@@ -185,7 +188,7 @@ class _RetriesTheViewAlone(_NeverRetries):
             try:
                 return await super().dispatch_request(request_context)
             except DBAPIError as error:
-                if not is_retryable(error, committing=False):
+                if not is_retryable(error):
                     raise
                 await request.unit.finish(successful=False)
         return await super().dispatch_request(request_context)
@@ -264,6 +267,37 @@ class _CommitsEachStatement(FreshQuart):
         return await super().dispatch_request(request_context)
 
 
+def _told(find) -> type[FreshQuart]:
+    """A hook that is told another outcome of a COMMIT whose reply was lost."""
+
+    class Told(FreshQuart):
+        async def handle_request(self, request):
+            asked, session.find_outcome = session.find_outcome, find
+            try:
+                return await super().handle_request(request)
+            finally:
+                session.find_outcome = asked
+
+    return Told
+
+
+async def _not_done(_database, _mark):
+    return False
+
+
+async def _done(_database, _mark):
+    return True
+
+
+async def _nobody_knows(_database, _mark):
+    return None
+
+
+async def _as_it_is_now(database, mark):
+    async with database.asking() as connection:
+        return await outcome._status(connection, mark.xid) == "committed"
+
+
 FAULTS = {
     "one session for all": (_Global, _shares_globally),
     "kept on g": (FreshQuart, _keeps_on_g),
@@ -292,4 +326,8 @@ FAULTS = {
     "waits for half bodies": (_WaitsForHalfBodies, session.install),
     "half bodies hold connections": (_WaitsForHalfBodies, _reads_body_late),
     "commits each statement": (_CommitsEachStatement, session.install),
+    "runs a lost commit again blindly": (_told(_not_done), session.install),
+    "takes a lost commit for done": (_told(_done), session.install),
+    "never asks what became of a lost commit": (_told(_nobody_knows), session.install),
+    "takes a commit in progress for lost": (_told(_as_it_is_now), session.install),
 }

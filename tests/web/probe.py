@@ -52,6 +52,10 @@ INSERT = text("INSERT INTO probes (tag, part) VALUES (:tag, :part)")
 FAIL = text("SELECT probe_fail(:state, :times)")
 COUNT = text("SELECT count(*) FROM probes WHERE tag = :tag")
 ADD = text("UPDATE probes SET n = n + 1 WHERE tag = :tag AND part = :part")
+PUT = text(
+    "INSERT INTO probes (tag, part, n) VALUES (:tag, 1, 1)"
+    " ON CONFLICT (tag, part) DO UPDATE SET n = probes.n + 1"
+)
 READ = text("SELECT n FROM probes WHERE tag = :tag AND part = 1")
 
 Hook = tuple[type[FreshQuart], Callable[[FreshQuart], None]]
@@ -191,6 +195,13 @@ def _add_failing_routes(app: FreshQuart, site: Site) -> None:
 
 
 def _add_counter_routes(app: FreshQuart, site: Site) -> None:
+    @app.post("/api/additions/<tag>")
+    async def add(tag):
+        """Add one to what is there, or begin with one."""
+        site.runs += 1
+        await current_session().execute(PUT, {"tag": tag})
+        return _done()
+
     @app.post("/api/counters/<tag>")
     async def count(tag):
         """Read and write the same rows as everybody else."""

@@ -388,9 +388,10 @@ async def test_catches(check, fault: str, probe_url: str, psql: asyncpg.Connecti
 
 
 def test_every_fault_is_caught_by_a_check():
-    from test_session_clients import CAUGHT  # noqa: PLC0415 - the other half of the checks
+    from test_outcome import PAIRS as OF_OUTCOMES  # noqa: PLC0415 - the other checks
+    from test_session_clients import CAUGHT  # noqa: PLC0415
 
-    caught = {fault for _, fault in PAIRS} | set(CAUGHT)
+    caught = {fault for _, fault in [*PAIRS, *OF_OUTCOMES]} | set(CAUGHT)
     assert caught == set(FAULTS)
 
 

@@ -91,18 +91,6 @@ async def test_connections_lost_between_requests(probe_url: str, psql: asyncpg.C
         assert await site.total(tag) == 10
 
 
-async def test_connection_lost_in_commit(probe_url: str, psql: asyncpg.Connection):
-    """Nobody can know whether it was committed: it is not run again, and the answer says so."""
-    async with serving(probe_url, psql, SOUND, **MANY) as site:
-        tag = f"commit:lost:1:{new_tag()}"
-        await site.reset_tries()
-        response = await site.post(f"pairs/{tag}")
-        assert (response.status_code, site.runs) == (503, 1)
-        assert (await response.get_json())["code"] == "outcome_unknown"
-        assert "Retry-After" not in response.headers
-        await site.assert_nothing_held()
-
-
 async def test_no_free_connection(probe_url: str, psql: asyncpg.Connection):
     await psql.execute("DROP ROLE IF EXISTS probe_limited")
     await psql.execute("CREATE ROLE probe_limited LOGIN CONNECTION LIMIT 0")

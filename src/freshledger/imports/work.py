@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import Database, is_retryable, refusal
+from freshledger.database import Database, is_lost, is_retryable, refusal
 from freshledger.errors import AppError, Conflict
 from freshledger.imports import repository
 from freshledger.imports.committing import Key, delete_staged
@@ -83,7 +83,7 @@ async def _try(database: Database, key: Key, job: Callable[[AsyncSession], Await
                 await session.execute(_ALIVE, {"name": f"import {key.ledger_id}/{key.import_id}"})
                 return await job(session)
         except DBAPIError as error:
-            if attempt == TRIES or not is_retryable(error, committing=True):
+            if attempt == TRIES or is_lost(error) or not is_retryable(error):
                 raise
     raise AssertionError  # pragma: no cover - the last try returns or raises
 

@@ -14,22 +14,20 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from quart import Quart, current_app, has_request_context, request
-from sqlalchemy import Text, and_, bindparam, column, func, or_, select, table
-from sqlalchemy import cast as sql_cast
+from quart import Quart, Response, current_app, has_request_context, request
+from sqlalchemy import and_, bindparam, column, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
 from freshledger.models import Head, Ledger, Member, Session, Token, TokenUse, User
+from freshledger.web import idempotency
 from freshledger.web.security import check_csrf_token, check_same_site, csrf_token
 from freshledger.web.session import (
     READING,
     FreshQuart,
-    FreshRequest,
     begin_snapshot,
     current_session,
-    remember_xid,
 )
 
 TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
@@ -88,7 +86,7 @@ class Access:
         return self.allows("editor") and not self.archived
 
 
-class ViewerRequest(FreshRequest):
+class ViewerRequest(idempotency.KeyedRequest):
     """A request that knows who asks."""
 
     viewer: Viewer | None = None
@@ -112,6 +110,7 @@ class ViewerRequest(FreshRequest):
 
 def install(app: Quart) -> None:
     """Find viewer and ledger before every view; call this after the session's hook."""
+    idempotency.install(app)
     app.before_request(_identify)
 
 
@@ -172,13 +171,9 @@ def session_token() -> str | None:
     return cast("ViewerRequest", request).session_token
 
 
-async def act_as(session: AsyncSession, user_id: int) -> int:
-    """Let the ledger's record name that user for what the transaction changes from now on.
-
-    Returns the transaction's id.
-    """
-    row = (await session.execute(_AS_ACTOR, {"actor": f"user:{user_id}"})).one()
-    return int(row.xid)
+async def act_as(session: AsyncSession, user_id: int) -> None:
+    """Let the ledger's record name that user for what the transaction changes from now on."""
+    await session.execute(_AS_ACTOR, {"actor": f"user:{user_id}"})
 
 
 def session_cookie() -> str:
@@ -191,19 +186,23 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def _identify() -> None:
+async def _identify() -> Response | None:
     current = cast("ViewerRequest", request)
     check_same_site()
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static":
-        return
+        return None
     if getattr(view, "access", None) != "public" and not getattr(view, "one_statement", False):
         await begin_snapshot()
     await _admit(current, current_session(), view)
     if current.session_token:
         await check_csrf_token(current.session_token)
-    if current.viewer and current.method not in READING:
-        remember_xid(await act_as(current_session(), current.viewer.user_id))
+    if current.viewer is None or current.method in READING:
+        return None
+    if getattr(view, "access", None) == "public":  # its answer may sign somebody in
+        await act_as(current_session(), current.viewer.user_id)
+        return None
+    return await idempotency.begin_writing(current.viewer.user_id)
 
 
 async def _admit(current: ViewerRequest, session: AsyncSession, view: Callable[..., Any]) -> None:
@@ -316,8 +315,7 @@ _BY_TOKEN = (
     )
 )
 _AS_ACTOR = select(
-    func.set_config("freshledger.actor", bindparam("actor"), True),  # noqa: FBT003 - set_config's is_local
-    sql_cast(func.pg_current_xact_id(), Text).label("xid"),
+    func.set_config("freshledger.actor", bindparam("actor"), True)  # noqa: FBT003 - set_config's is_local
 )
 
 

@@ -10,24 +10,30 @@ The order of things, and why (tests/web/test_session.py has a test for each line
 - The request runs in a task of its own, which a client that goes away does not cancel: a
   write is then whole or absent. Only a body that will never arrive is given up.
 - Deadlocks, serialization failures and connections lost before COMMIT run the whole unit
-  again, hooks and COMMIT included. A connection lost in COMMIT leaves the outcome unknown.
+  again, hooks and COMMIT included.
+- A connection lost in COMMIT leaves open what became of it: the server is asked. What was
+  committed is answered as if nothing had happened, what was not is run again.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from quart import Quart, Request, current_app, request
+from quart import Quart, Request, Response, current_app, request
 from quart.ctx import RequestContext
 from quart.globals import request_ctx
 from quart.typing import ResponseTypes
 from quart.wrappers.request import Body
+from sqlalchemy import Text, func, select
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from freshledger.database import Database, is_retryable, refusal
+from freshledger.database import Database, is_lost, is_retryable, refusal
+from freshledger.errors import AppError, Busy, Uncertain
+from freshledger.web.outcome import Mark, find_outcome
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 TRIES = 3
@@ -38,19 +44,24 @@ MAX_IN_MEMORY = 16 * 1024**2
 
 UPLOAD_SECONDS = 3600
 
+_XID = select(sql_cast(func.pg_current_xact_id_if_assigned(), Text))
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 T = TypeVar("T")
 
 
+class LostCommit(Exception):
+    """The connection was lost in COMMIT, and nothing was committed."""
+
+
 class UnitOfWork:
     """One request's session: `writes` says which of the two makers it comes from."""
 
-    def __init__(self, maker: async_sessionmaker[AsyncSession], *, writes: bool) -> None:
-        self._maker = maker
+    def __init__(self, database: Database, *, writes: bool) -> None:
+        self._database = database
         self.writes = writes
-        self.xid: int | None = None
-        self.committing = False
+        self.before_commit: Callable[[Any], Awaitable[None]] | None = None
+        self._mark: tuple[object, Mark] | None = None
         self._in_snapshot = False
         self._session: AsyncSession | None = None
 
@@ -58,19 +69,53 @@ class UnitOfWork:
     def session(self) -> AsyncSession:
         """The session, made on first use; its first statement takes the connection."""
         if self._session is None:
-            self._session = self._maker()
+            self._session = self._database.write() if self.writes else self._database.read()
         return self._session
+
+    def remember(self, mark: Mark) -> None:
+        """Remember how the transaction that is running now is known again."""
+        self._mark = (self.session.get_transaction(), mark)
+
+    async def commit(self, answer: Any) -> None:  # noqa: ANN401 - Quart's own union of responses
+        """Commit what was written, and with it what `before_commit` keeps of the answer."""
+        if self.before_commit and self._session is not None and self._session.in_transaction():
+            await self.before_commit(answer)
+        await self.finish(successful=True)
 
     async def finish(self, *, successful: bool) -> None:
         """Commit or roll back what was begun; a second call has nothing left to do."""
         if self._session is None or not self._session.in_transaction():
             return
-        if successful:
-            self.committing = self.writes
-            await self._session.commit()
-            self.committing = False
-        else:
+        if not successful:
             await self._session.rollback()
+        elif self.writes:
+            await self._commit(self._session)
+        else:
+            await self._session.commit()
+
+    async def _commit(self, session: AsyncSession) -> None:
+        """Commit; raises LostCommit where it was not done, Uncertain where nobody can tell."""
+        mark, has_key = await self._find_mark(session), self.before_commit is not None
+        try:
+            async with asyncio.timeout(self._database.commit_seconds):
+                await session.commit()
+        except (DBAPIError, TimeoutError) as error:
+            if not is_lost(error):
+                raise
+            await self.close()
+            committed = mark is None or await find_outcome(self._database, mark)
+            if committed is None:
+                raise Uncertain(_AWAY + (_SEND_AGAIN if has_key else _LOOK)) from error
+            if not committed:
+                raise LostCommit from error
+
+    async def _find_mark(self, session: AsyncSession) -> Mark | None:
+        """Return how the transaction is known again, None where it has changed nothing."""
+        transaction, mark = self._mark or (None, None)
+        if mark is not None and transaction is session.get_transaction():
+            return mark
+        xid = await session.scalar(_XID)
+        return Mark(int(xid)) if xid else None
 
     async def begin_snapshot(self) -> None:
         """Begin a REPEATABLE READ, READ ONLY transaction, unless there is one or the unit writes."""
@@ -82,6 +127,7 @@ class UnitOfWork:
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
         session, self._session = self._session, None
+        self._mark = self.before_commit = None
         self._in_snapshot = False
         if session is not None:
             await _to_the_end(asyncio.create_task(session.close()))
@@ -159,14 +205,13 @@ class FreshQuart(Quart):
         while True:
             try:
                 return await super().full_dispatch_request(request_context)
-            except (DBAPIError, PoolTimeout) as error:
-                unit = _unit()
-                await unit.close()
-                refused = refusal(error, committing=unit.committing)
+            except (DBAPIError, PoolTimeout, LostCommit, Uncertain) as error:
+                await current_unit().close()
+                refused = _refusal(error)
                 if refused is None:
                     raise
                 _forget_the_answer(request_context)
-                if tries == TRIES or not is_retryable(error, committing=unit.committing):
+                if tries == TRIES or not (isinstance(error, LostCommit) or is_retryable(error)):
                     answer = await self.handle_user_exception(refused)
                     return await self.finalize_request(answer, request_context)
             tries += 1
@@ -189,7 +234,7 @@ def install(app: FreshQuart) -> None:
 
 def current_session() -> AsyncSession:
     """Return the request's session; there is none in streams and background tasks."""
-    return _unit().session
+    return current_unit().session
 
 
 async def release() -> None:
@@ -198,7 +243,7 @@ async def release() -> None:
     For requests that go on with sessions of their own: holding one connection while waiting
     for another, a few of them would empty the pool. The next use takes a new session.
     """
-    await _unit().close()
+    await current_unit().close()
 
 
 async def begin_snapshot() -> None:
@@ -206,19 +251,32 @@ async def begin_snapshot() -> None:
 
     A writing request has its own transaction, and a second call changes nothing.
     """
-    await _unit().begin_snapshot()
+    await current_unit().begin_snapshot()
 
 
-def remember_xid(xid: int) -> None:
-    """Remember the id of the request's transaction, by which the outcome of its COMMIT is found."""
-    _unit().xid = xid
+async def commit_early(answer: Response) -> None:
+    """Commit what the request wrote, before it goes on with work that must outlive it.
+
+    Whoever repeats the request later is given `answer`. Raises LostCommit or Uncertain.
+    """
+    unit = current_unit()
+    await unit.commit(answer)
+    await unit.close()
 
 
-def _unit() -> UnitOfWork:
+def current_unit() -> UnitOfWork:
+    """Return the request's unit of work."""
     unit = cast("FreshRequest", request).unit
     if unit is None:
         raise RuntimeError("no unit of work: only a request has one, until its response is sent")
     return unit
+
+
+def _refusal(error: Exception) -> AppError | None:
+    """Return what to tell the user if the unit is not run again; None for errors of our own."""
+    if isinstance(error, LostCommit):
+        return Busy("the connection to the database was lost; nothing was done, try again")
+    return error if isinstance(error, Uncertain) else refusal(error)
 
 
 def _forget_the_answer(context: RequestContext | None) -> None:
@@ -231,8 +289,7 @@ async def _begin() -> None:
     current = cast("FreshRequest", request)
     writes = current.method not in READING
     database = cast("FreshQuart", current_app).database
-    maker = database.write if writes else database.read
-    current.unit = UnitOfWork(maker, writes=writes)
+    current.unit = UnitOfWork(database, writes=writes)
     if writes:
         if current.is_upload:
             await current.admit_upload()
@@ -240,7 +297,10 @@ async def _begin() -> None:
 
 
 async def _finish(response: Any) -> Any:  # noqa: ANN401 - Quart's own union of responses
-    await _unit().finish(successful=response.status_code < 400)  # noqa: PLR2004 - 4xx and 5xx
+    if response.status_code < 400:  # noqa: PLR2004 - 4xx and 5xx
+        await current_unit().commit(response)
+    else:
+        await current_unit().finish(successful=False)
     return response
 
 
@@ -267,3 +327,8 @@ async def _to_the_end(task: asyncio.Task[T], *, give_up: Callable[[], bool] = la
     if cancelled:
         raise asyncio.CancelledError
     return task.result()
+
+
+_AWAY = "the connection to the database was lost while saving, and nobody could tell the outcome: "
+_SEND_AGAIN = "send the same again in a moment, with the same Idempotency-Key; it is not done twice"
+_LOOK = "look whether the change is there before you make it again"
