@@ -68,6 +68,7 @@ PARAMETERS: dict[str, Any] = {
             "block", "contact_was", "was", "keep_name", "keep_note", "keep_color", "keep_type",
             "keep_counterparty", "keep_occurred_at", "keep_amount", "keep_contact",
             "fiat_value", "fiat_currency", "file", "transactions", "since", "epoch",
+            "idempotency_key",
         ),
         HARMLESS,
     ),
