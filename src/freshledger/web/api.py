@@ -46,6 +46,15 @@ class _Provider(OpenAPIProvider):
                 operation["responses"] = operation["responses"] | {"default": _PROBLEM}
         return paths, components
 
+    def build_headers_parameters(
+        self, model: type[Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        parameters, components = super().build_headers_parameters(model)
+        needed = {field.encode_name for field in msgspec.structs.fields(model) if field.required}
+        for parameter in parameters:
+            parameter["required"] = parameter["name"] in needed
+        return parameters, components
+
     def build_request_body(
         self, model: type[Any], _source: DataSource
     ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -82,6 +91,28 @@ _PROBLEM = {
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
                     "field": {"type": "string"},
+                    "current": {
+                        "type": "object",
+                        "description": "412 of a row: the row as it is now",
+                    },
+                    "conflicts": {
+                        "type": "array",
+                        "description": "412 of a row: each field that was changed meanwhile",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "field": {"type": "string"},
+                                "theirs": {"description": "what it is now"},
+                                "yours": {"description": "what was sent"},
+                                "base": {"description": "what it was at the version sent"},
+                                "changed_by": {"type": "string"},
+                                "changed_at": {"type": "string", "format": "date-time"},
+                            },
+                            "required": ["field", "theirs"],
+                        },
+                    },
+                    "changed_by": {"type": ["string", "null"]},
+                    "changed_at": {"type": ["string", "null"], "format": "date-time"},
                 },
                 "required": ["type", "title", "status", "code", "detail"],
             }
