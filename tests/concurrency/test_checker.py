@@ -198,6 +198,17 @@ def test_what_is_in_the_record_twice_was_done_twice():
     assert [one.rule for one in found] == ["done twice"]
 
 
+def test_a_value_that_is_as_it_was_seen_is_no_lost_edit():
+    """The note went from b to c and back: who has seen b has seen all there is to lose."""
+    more = ({1: (4, {"note": "c"})}, {1: (5, {"note": "b"})}, {1: (6, {"note": "d"})})
+    steps = [updated(LAST + turn, ANN, edits) for turn, edits in enumerate(more, start=1)]
+    truth = replay((noted.version, [noted]) for noted in (*NOTED, *steps))
+    edit = write("edit", (value_set(1, "note", "d"),), 130, 131, row=1, base=4)
+    assert check([edit], truth) == []
+    lost = replace(edit, base=5)
+    assert [one.rule for one in check([lost], truth)] == ["lost edit"]
+
+
 def test_an_unknown_write_may_be_there_or_not():
     absent = write("edit", LOST, 106, 107, outcome="unknown")
     present = replace(WRITES[3], outcome="unknown")

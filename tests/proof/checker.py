@@ -242,24 +242,32 @@ def _content(truth: Truth, read: Record, version: int) -> Iterator[Violation]:
 
 
 def _base(truth: Truth, write: Record, version: int) -> Iterator[Violation]:
-    """Look whether an edit was made on the version it named, or on one that left its field."""
+    """Look whether an edit was made on the version it named, or on one with the same value."""
     assert write.row is not None
     steps = truth.steps.get(write.row, [])
     columns = {field_of(effect) for effect in write.effects}
     made = next(
-        (step for step in steps if step.version == version and step.columns & columns), None
+        (step for step in steps if step.version == version and step.old.keys() & columns), None
     )
     if made is None:
         return
     if write.base is not None and made.before != write.base:
         between = [one for one in steps if write.base < one.after <= made.before]
-        over = [one for one in between if one.columns & columns]
+        over = [
+            one for column in columns & made.old.keys() for one in _replaced(between, made, column)
+        ]
         if over or made.before < write.base:
             yield Violation("lost edit", _overwrites(write, made, over))
     if write.answered is not None and write.answered != made.after:
         yield Violation(
             "ghost", f"{write} was answered row version {write.answered}; it made {made.after}"
         )
+
+
+def _replaced(between: list[Step], made: Step, column: str) -> list[Step]:
+    """The steps whose value `made` replaced unseen; none where it is again what it was at first."""
+    over = [one for one in between if column in one.old]
+    return over if over and over[0].old[column] != made.old[column] else []
 
 
 def _overwrites(write: Record, made: Step, over: list[Step]) -> str:

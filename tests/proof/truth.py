@@ -31,12 +31,12 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An update of a movement: its row version before and after, and the columns it changed."""
+    """An update of a movement: its row version before and after; `old` is what it replaced."""
 
     version: int
     before: int
     after: int
-    columns: frozenset[str]
+    old: dict[str, str]
 
 
 @dataclass
@@ -126,10 +126,12 @@ class _Replay:
         elif not after:
             self._made(records.deleted("transactions", identifier), version)
         else:
-            step = Step(version, was["version"], after["version"], frozenset(after) - _BESIDE)
+            changed = [column for column in after if column not in _BESIDE]
+            old = {column: _text(column, was[column]) for column in changed}
+            step = Step(version, was["version"], after["version"], old)
             self.truth.steps.setdefault(identifier, []).append(step)
-            for column in step.columns:
-                value = plain(after[column]) if column == "amount" else str(after[column])
+            for column in changed:
+                value = _text(column, after[column])
                 self._made(records.value_set(identifier, column, value), version)
         now = (was or {}) | after if after else None
         self._count(was, -1)
@@ -167,6 +169,10 @@ class _Replay:
 
 
 _BESIDE = {"version", "hand_edited"}
+
+
+def _text(column: str, value: Any) -> str:
+    return plain(value) if column == "amount" else str(value)
 
 
 def replay(noted: Iterable[tuple[int, Iterable[Noted]]]) -> Truth:
