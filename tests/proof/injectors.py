@@ -5,7 +5,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import asyncpg
 import psutil
@@ -95,14 +95,18 @@ async def kill_worker(scene: Scene) -> None:
     before = scene.stage.workers()
     scene.chance.choice(before).kill()
     async with asyncio.timeout(SECONDS):
-        while len(after := scene.stage.workers()) < len(before) or not _serves(after, before):
+        while len(after := scene.stage.workers()) < len(before) or not _serves(after, before):  # noqa: ASYNC110 - another program's
             await asyncio.sleep(0.02)
 
 
 def _serves(after: list[psutil.Process], before: list[psutil.Process]) -> bool:
     """Tell whether the new ones have connections to the database, which they open at their start."""
     with suppress(psutil.NoSuchProcess):
-        return all(one.net_connections("tcp") for one in after if one not in before)
+        return all(
+            any(open_.status == psutil.CONN_ESTABLISHED for open_ in one.net_connections("tcp"))
+            for one in after
+            if one not in before
+        )
     return False
 
 

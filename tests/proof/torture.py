@@ -1,0 +1,136 @@
+"""make torture: the program under load while everything around it breaks, and what was shown.
+
+    python -m proof.torture [--seconds N] [--faults reply,worker] [--planted NAME] [--json FILE]
+
+Without --seconds it goes on until every fault was injected 20 times, 30,000 reads were checked
+under each, and a million in all. It fails if anything broke a rule, or if it proves nothing.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from processes import data_folder
+from proof.checker import Violation, report
+from proof.injectors import FAULTS
+from proof.phases import Goal, Progress, run_phase
+from proof.stage import Stage, staged
+from proof.tally import Result, table
+
+INJECTIONS, UNDER, READS = 20, 30_000, 1_000_000
+
+
+class Line:
+    """The progress in one line of the terminal, or in one line a phase where there is none."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self.done = 0
+
+    def show(self, progress: Progress) -> None:
+        """Say how far a phase is."""
+        if self._terminal:
+            click.echo(f"\r\x1b[K{self._text(progress)}", err=True, nl=False)
+
+    def _text(self, progress: Progress) -> str:
+        elapsed = int(time.monotonic() - self._begun)
+        return (
+            f"{elapsed // 60}:{elapsed % 60:02} {progress.fault}: {len(progress.injections)}"
+            f" injections, {progress.under:,} reads under it, {self.done + progress.counted:,} in all"
+        )
+
+    def end(self, result: Result) -> None:
+        """Say what a phase came to."""
+        self.done += result.reads
+        rate = result.reads / result.seconds
+        start = "\r\x1b[K" if self._terminal else ""
+        click.echo(
+            f"{start}{result.fault}: {result.injections} injections, {result.reads:,} reads"
+            f" ({result.under:,} under it, {rate:.0f}/s), {result.violations} violations",
+            err=True,
+        )
+
+
+def goal_for(names: Sequence[str], seconds: float | None) -> Goal:
+    """Return what each of these faults has to reach."""
+    if seconds is None:
+        return Goal(INJECTIONS, UNDER, -(-READS // len(names)))
+    return Goal(seconds=max(0.0, seconds / len(names) - 4))
+
+
+async def torture(
+    stage: Stage, names: Sequence[str], goal: Goal, folder: Path
+) -> tuple[list[Result], list[Violation]]:
+    """Run the phase of every fault; the histories of those without violations are removed."""
+    line, results, violations = Line(), [], []
+    for name in names:
+        result, found = await run_phase(stage, FAULTS[name], goal, folder / name, line.show)
+        results.append(result)
+        violations += found
+        line.end(result)
+        if found:
+            click.echo(f"{report(found)}\nthe history is in {folder / name}", err=True)
+        else:
+            shutil.rmtree(folder / name)
+    return results, violations
+
+
+async def run(
+    names: Sequence[str], seconds: float | None, planted: str | None, folder: Path
+) -> tuple[list[Result], list[Violation]]:
+    with data_folder() as data:
+        async with staged(data, planted=planted) as stage:
+            return await torture(stage, names, goal_for(names, seconds), folder)
+
+
+@click.command()
+@click.option("--seconds", type=float, help="About how long; each fault is met at least once.")
+@click.option("--faults", default=",".join(FAULTS), show_default=True, help="Which, by commas.")
+@click.option("--planted", help="Plant this fault of proof.faults: it must be found.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the results there."
+)
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table there.")
+def main(
+    seconds: float | None,
+    faults: str,
+    planted: str | None,
+    json_file: Path | None,
+    markdown: Path | None,
+) -> None:
+    """Break everything around the program while it works, and check all that it showed."""
+    names = faults.split(",")
+    if unknown := [name for name in names if name not in FAULTS]:
+        raise click.UsageError(
+            f"there is no fault {', '.join(unknown)}; there are {', '.join(FAULTS)}"
+        )
+    if planted and "worker" in names:
+        names.remove("worker")  # a planted program is one process
+    folder = Path(tempfile.mkdtemp(prefix="freshledger-torture-"))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            results, violations = runner.run(run(names, seconds, planted, folder))
+    except KeyboardInterrupt:
+        raise click.Abort from None
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    click.echo(table(results))
+    if json_file:
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    if markdown:
+        markdown.write_text(table(results) + "\n")
+    sys.exit(1 if violations else 0)
+
+
+if __name__ == "__main__":
+    main()
