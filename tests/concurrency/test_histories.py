@@ -1,21 +1,26 @@
 """Clients of several processes record what they do and see over HTTP; the checker finds nothing."""
 
-import asyncio
+from collections import Counter
 
-from proof.checker import report
+from proof.checker import EDITS, READS, report
 from proof.runs import let_loose, make_site
 from proof.serving import serving
 
 SECONDS = 6
 PROCESSES = (
-    {"edit": 2, "label": 1, "bulk": 1, "read": 2, "live": 1},
-    {"edit": 2, "make": 1, "foreign": 1, "read": 2, "live": 1},
+    {"edit": 2, "label": 1, "bulk": 1, "leave": 1, "read": 2, "live": 1},
+    {"edit": 1, "submit": 1, "make": 1, "foreign": 1, "read": 2, "live": 1},
 )
 
 
-async def test_clients_of_two_processes(own_database: str, tmp_path):
-    async with serving(own_database) as (_, address):
+async def test_clients_of_two_processes_and_workers(own_database: str, tmp_path, record_property):
+    """Writers who meet on the same rows, people who leave, somebody in psql, pages that follow."""
+    async with serving(own_database, "--workers", "2") as (_, address):
         site = await make_site(own_database, address)
         run = await let_loose(site, tmp_path, PROCESSES, seconds=SECONDS)
-    print(len(run.records), run.truth.last)
     assert not run.violations, report(run.violations)
+    happened = Counter(one.kind for one in run.records if one.outcome == "ok")
+    assert happened.keys() == EDITS | READS | {"event", "settled"}, happened
+    assert happened["settled"] == sum(clients["live"] for clients in PROCESSES)
+    record_property("reads", sum(happened[kind] for kind in READS))
+    record_property("versions", run.truth.last)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import uuid4
@@ -11,7 +12,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from proof import pages
-from proof.records import Kind, Outcome, Record, Recorder, Shown, now, value_set
+from proof.records import Kind, Outcome, Record, Recorder, Shown, linked, now, value_set
 
 SECONDS = 20
 UNCERTAIN = "outcome_unknown"
@@ -29,6 +30,7 @@ class Site:
     wallet: int
     browser: dict[str, str]
     program: dict[str, str]
+    csrf: str
 
     @property
     def api(self) -> str:
@@ -88,13 +90,19 @@ class Client:
         await self.http.close()
 
     async def send(
-        self, method: str, path: str, *, headers: dict[str, str], body: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str],
+        body: object = None,
+        form: dict[str, str] | None = None,
     ) -> Answer:
         """Ask once; a lost answer has status 0, one that nobody could be asked for 599."""
         invoked = now()
         try:
             sending = self.http.request(
-                method, path, headers=headers, json=body, allow_redirects=False
+                method, path, headers=headers, json=body, data=form, allow_redirects=False
             )
             async with sending as response:
                 data = await response.read()
@@ -131,6 +139,25 @@ class Client:
         if kind == "edit" and outcome == "ok":
             record = replace(record, answered=answer.json["version"])
         return self.recorder.add(record), answer
+
+    async def submit_note(self, row: int, note: str, base: int) -> Record:
+        """Set a note by the form in the row of a page, once."""
+        path = f"{self.site.pages}/transactions/{row}/note"
+        form = {"csrf_token": self.site.csrf, "version": str(base), "note": note, "back": ""}
+        answer = await self.send("POST", path, headers=self.site.browser, form=form)
+        record = self._record("edit", f"POST {path}", answer, answer.outcome)
+        effects = (value_set(row, "note", note),)
+        return self.recorder.add(replace(record, effects=effects, row=row, base=base))
+
+    async def leave(self, row: int, label: int, after: float) -> Record:
+        """Put a label on a movement, and go away `after` so many seconds without the answer."""
+        path, invoked = f"/transactions/{row}/labels/{label}", now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(after):
+                await self.send("PUT", self.site.api + path, headers=self.site.program)
+        left = Answer(0, {}, b"", invoked, now())
+        record = self._record("label", f"PUT {path}, left", left, "unknown")
+        return self.recorder.add(replace(record, effects=(linked(row, label),)))
 
     async def set_value(self, row: int, column: str, text: str) -> Record:
         """Correct one column of a movement, on the version that it has now."""

@@ -75,6 +75,24 @@ class Clients:
         )
         return record
 
+    async def submit(self, client: Client) -> None:
+        """Set notes by the form of a page, on the versions that the page showed."""
+        while self.writing:
+            shown = await client.page()
+            for row in self.chance.sample(client.site.rows[:CROWDED], 3) if shown else ():
+                await client.submit_note(row, self.text(client.name), shown.rows[row].version)
+
+    async def leave(self, client: Client) -> None:
+        """Ask for something, and go away before the answer."""
+        while self.writing:
+            name = self.text(client.name)
+            effects = (records.created("labels", name),)
+            made, answer = await client.write(
+                "label", "POST", "/labels", effects, body={"name": name}
+            )
+            for row in self.chance.sample(client.site.rows, 4) if made.outcome == "ok" else ():
+                await client.leave(row, answer.json["id"], self.chance.random() / 20)
+
     async def label(self, client: Client) -> None:
         """Make a label, put it on movements, take it off some, delete it, from all at once."""
         while self.writing:
@@ -146,17 +164,19 @@ class Clients:
         turns: Iterable[Callable[[], Awaitable[object]]] = cycle(
             [
                 client.list,
+                client.list,
                 lambda: client.list(totals=True),
                 lambda: client.row(self.chance.choice(client.site.rows[:CROWDED])),
                 client.totals,
                 lambda: client.page(block=True),
-                client.list,
                 client.page,
             ]
         )
         for turn in turns:
+            await turn()
             if not self.writing:
-                return
+                break
+        for turn in (client.list, client.list, client.page, client.page):
             await turn()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from freshledger.web.security import csrf_token
 from ledger import let_in, make_ledger, version_of
 from proof.checker import Violation, check
 from proof.clients import Site
@@ -47,7 +48,7 @@ async def make_site(database: str, address: str, *, rows: int = ROWS) -> Site:
         await connection.close()
     return Site(
         address, database, ledger.id, tuple(ledger.transactions), tuple(ledger.labels),
-        ledger.wallet, browser, program,
+        ledger.wallet, browser, program, csrf_token(browser["cookie"].partition("=")[2]),
     )  # fmt: skip
 
 
