@@ -35,6 +35,7 @@ PARAMETERS: dict[str, Any] = {
     "session_id": "session",
     "invitation_id": "invitation",
     "token": "invitation_secret",
+    "number": "version_number",
     "address_id": {"wallets": "wallet_address", "contacts": "contact_address"},
     # Of query strings, forms and bodies: rows
     "wallet": "wallet",
@@ -59,7 +60,7 @@ PARAMETERS: dict[str, Any] = {
     # Values that name no row
     **dict.fromkeys(
         (
-            "csrf_token", "email", "name", "password", "current", "ledger_name", "next", "scope",
+            "actor", "what", "operation", "table", "row", "csrf_token", "email", "name", "password", "current", "ledger_name", "next", "scope",
             "days", "role", "typed_name", "is_admin", "time_zone", "theme", "page_size", "color",
             "note", "chain", "network", "type", "asset", "contract", "status", "from", "to",
             "min_amount", "max_amount", "sort", "limit", "at", "totals", "seen", "back", "do",
@@ -241,6 +242,7 @@ async def make_world(psql, owner: Person, words: str) -> World:
         "labels": [rows["label"]],
         "addresses": [{"network": "evm", "address": f"0x{digest}01234567"}],
         "where": urlencode({"label": rows["label"], "wallet": rows["wallet"]}),
+        "version_number": await version_of(psql, ledger_id),
     }
     return World(ledger_id, owner, rows)
 
@@ -372,9 +374,17 @@ def _describe(operation: dict, schema: dict) -> Described:
     return Described(frozenset(names), frozenset(required))
 
 
+async def make_versions(psql: asyncpg.Connection, world: World) -> None:
+    """Give a ledger versions that no other one has."""
+    for _ in range(200):
+        await psql.execute("UPDATE ledgers SET name = name WHERE id = $1", world.ledger_id)
+    world.rows["version_number"] = await version_of(psql, world.ledger_id)
+
+
 async def begin(app: Freshledger, psql: asyncpg.Connection) -> Walk:
     victim, eve = await come(app, psql), await come(app, psql)
     foreign = await make_world(psql, victim, SECRET)
+    await make_versions(psql, foreign)
     own = await make_world(psql, eve, uuid4().hex)
     listed = await victim.get(f"/api/v1/ledgers/{foreign.ledger_id}/transactions?limit=25")
     CURSOR["cursor"] = (await listed.get_json())["next"]

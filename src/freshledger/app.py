@@ -12,6 +12,7 @@ from freshledger.accounts import people
 from freshledger.chains import CHAINS, NETWORKS, display_address
 from freshledger.contacts import api as contacts_api
 from freshledger.contacts import book_pages as contacts_pages
+from freshledger.history import pages as history_pages
 from freshledger.imports import api as imports_api
 from freshledger.imports import export_pages
 from freshledger.imports import pages as imports_pages
@@ -36,6 +37,7 @@ PLACES = (
     ("Labels", "labels.list_labels"),
     ("Wallets", "wallets.list_wallets"),
     ("Imports", "imports.list_imports"),
+    ("History", "history.list_versions"),
     ("Ledger", "ledgers.show_ledger"),
 )
 """The main places of a ledger, in the order of the navigation."""
@@ -150,6 +152,7 @@ def _register_features(app: Freshledger) -> None:
         imports_pages.blueprint,
         export_pages.blueprint,
         imports_api.blueprint,
+        history_pages.blueprint,
         stream.blueprint,
     )
     for blueprint in blueprints:

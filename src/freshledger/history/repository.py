@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import AnySelect
 from freshledger.errors import NotFound
-from freshledger.history.filters import OPERATIONS, HistoryFilter
+from freshledger.history.filters import OPERATIONS, TABLES, HistoryFilter
 from freshledger.models import Change, ImportRow, Revision
 from freshledger.paging import Cursor, Page, page_of
 from freshledger.transactions.periods import Clock, begin, end
@@ -246,7 +246,7 @@ async def _span(
         "end": end(where.end, clock) if where.end else datetime.max.replace(tzinfo=clock.now.tzinfo),
     }  # fmt: skip
     row = (await session.execute(_SPAN, times)).one()
-    return row.first or 1, row.last or 0
+    return (row.first, row.last) if row.first and row.last else (1, 0)
 
 
 # The clock gives the times in the order of the versions, so each end is one look into the index.
@@ -349,4 +349,23 @@ SELECT * FROM undone
 UNION
 SELECT u.version, r.version, u.left_out FROM revisions r JOIN undos u USING (ledger_id, tx)
 WHERE ledger_id = :ledger AND r.version = ANY(CAST(:versions AS bigint[]))
+""")
+
+
+async def list_actors(session: AsyncSession, *, ledger_id: int) -> list[str]:
+    """Return everybody who changed the ledger, by leaps through the index of changes."""
+    return list(await session.scalars(_ACTORS, {"ledger": ledger_id, "tables": list(TABLES)}))
+
+
+_ACTORS = text("""
+WITH RECURSIVE leap AS (
+  SELECT t AS table_name, (SELECT min(actor) FROM changes
+                           WHERE ledger_id = :ledger AND table_name = t) AS actor
+  FROM unnest(CAST(:tables AS text[])) t
+  UNION ALL
+  SELECT table_name, (SELECT min(actor) FROM changes c
+                      WHERE ledger_id = :ledger AND c.table_name = l.table_name
+                        AND c.actor > l.actor)
+  FROM leap l WHERE actor IS NOT NULL)
+SELECT DISTINCT actor FROM leap WHERE actor IS NOT NULL ORDER BY actor
 """)
