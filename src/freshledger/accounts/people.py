@@ -7,6 +7,7 @@ from freshledger.accounts import commands, repository
 from freshledger.errors import AppError, Conflict, Forbidden, Invalid
 from freshledger.web.context import viewer
 from freshledger.web.errors import STATUSES
+from freshledger.web.idempotency import shown_once
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -37,6 +38,7 @@ async def invite() -> ResponseReturnValue:
     except (Invalid, Conflict) as error:
         return await _page(error=error, email=email), STATUSES[type(error)]
     link = url_for("accounts.setup", token=secret, _external=True)
+    shown_once()
     return await _page(link=link, email=email.strip()), 201
 
 

@@ -5,9 +5,14 @@ from quart.typing import ResponseReturnValue
 
 from freshledger.errors import AppError, Conflict, Forbidden, Invalid
 from freshledger.ledgers import commands, repository, tokens
+from freshledger.merging import LostEdit
+from freshledger.named import MAX_NAME
 from freshledger.web.context import ROLES, ledger, requires, viewer
 from freshledger.web.errors import STATUSES
+from freshledger.web.forms import form_choices, form_seen
 from freshledger.web.freshness import unversioned
+from freshledger.web.idempotency import shown_once
+from freshledger.web.preconditions import Control, choice, conflict_page
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import current_session
 
@@ -45,13 +50,26 @@ async def show_ledger(ledger_id: int) -> ResponseReturnValue:
 @blueprint.post("/ledgers/<int:ledger_id>")
 @requires("owner")
 async def rename_ledger(ledger_id: int) -> ResponseReturnValue:
-    """Give a ledger another name."""
-    name = (await request.form).get("name", "")
+    """Give a ledger another name; both names of a lost edit are shown, 412."""
+    form, here = await request.form, url_for(".show_ledger", ledger_id=ledger_id)
+    was, sent = form_seen(form, "was"), form_choices(form, ["name"])
+    if not sent:
+        return see_other(here, notice="Left as it was.")
+    name = sent["name"]
     try:
-        await commands.rename_ledger(current_session(), ledger_id=ledger_id, name=name)
+        await commands.rename_ledger(current_session(), ledger_id=ledger_id, name=name, was=was)
+    except LostEdit as lost:
+        (one,) = lost.lost
+        return await conflict_page(
+            [choice(one, Control("Name", limit=MAX_NAME), yours=name)],
+            subject=f"Ledger “{one.theirs}”",
+            keep_url=here,
+            kept={"was": one.theirs},
+        )
     except Invalid as error:
-        return await _ledger_page(ledger_id, error=error, name=name), STATUSES[type(error)]
-    return see_other(url_for(".show_ledger", ledger_id=ledger_id), notice="Renamed.")
+        page = await _ledger_page(ledger_id, error=error, name=name, was=was)
+        return page, STATUSES[type(error)]
+    return see_other(here, notice="Renamed.")
 
 
 @blueprint.post("/ledgers/<int:ledger_id>/archive")
@@ -173,6 +191,7 @@ async def create_token(ledger_id: int) -> ResponseReturnValue:
         )
     except (Invalid, Forbidden) as error:
         return await _tokens_page(ledger_id, error=error, given=given), STATUSES[type(error)]
+    shown_once()
     return await _tokens_page(ledger_id, token=token), 201
 
 
@@ -201,7 +220,11 @@ def _home_url(ledger_id: int) -> str:
 
 
 async def _ledger_page(
-    ledger_id: int, *, error: AppError | None = None, name: str | None = None
+    ledger_id: int,
+    *,
+    error: AppError | None = None,
+    name: str | None = None,
+    was: str | None = None,
 ) -> str:
     row = await commands.get_ledger(
         current_session(), user_id=viewer().user_id, ledger_id=ledger_id
@@ -213,6 +236,7 @@ async def _ledger_page(
         counted=counted,
         error=error,
         name=row.name if name is None else name,
+        was=row.name if was is None else was,
     )
 
 

@@ -22,6 +22,7 @@ from freshledger.errors import (
     Uncertain,
 )
 from freshledger.web.api import invalid_body
+from freshledger.web.idempotency import KeyReused, sent_again
 from freshledger.web.rendering import login_redirect, render
 
 STATUSES: dict[type[AppError], int] = {
@@ -77,7 +78,12 @@ async def answer(
         problem = Problem("about:blank", title, status, code, message, field)
         body = msgspec.json.encode(msgspec.to_builtins(problem) | (details or {}))
         return Response(body, status, content_type="application/problem+json")
-    page = await render("error.html", status=status, code=code, message=message, field=field)
+    again = None
+    if code in {Uncertain.code, KeyReused.code}:
+        again = await sent_again(same_key=code == Uncertain.code)
+    page = await render(
+        "error.html", status=status, code=code, message=message, field=field, again=again
+    )
     return Response(page, status, content_type="text/html; charset=utf-8")
 
 

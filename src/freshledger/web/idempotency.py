@@ -76,6 +76,23 @@ def new_key() -> str:
     return secrets.token_urlsafe(16)
 
 
+async def sent_again(*, same_key: bool) -> dict[str, Any] | None:
+    """Return the request's form, to be shown and sent once more; None where it cannot be.
+
+    Files would have to be chosen again, and passwords are not written into a page.
+    """
+    form, files = await request.form, await request.files
+    if files or not form or {"password", "current"} & form.keys():
+        return None
+    fields = [(name, value) for name, value in form.items(multi=True) if name not in _TOKENS]
+    key = form.get(FIELD) if same_key else new_key()
+    action = request.full_path if request.query_string else request.path
+    return {"action": action, "fields": fields, "key": key}
+
+
+_TOKENS = {"csrf_token", FIELD}
+
+
 def shown_once() -> None:
     """Keep no copy of this request's answer: it shows a secret that nobody can read again."""
     _request().shows_secret = True
@@ -126,7 +143,7 @@ async def _read() -> None:
         return
     form = await current.form
     field = HEADER if HEADER in current.headers else FIELD
-    key = current.headers.get(HEADER) or form.get(FIELD)
+    key = current.headers.get(HEADER, form.get(FIELD))
     if key is None:
         current.asked = None
     elif not _is_key(key):
@@ -148,7 +165,7 @@ async def _digest() -> bytes:
     if request.mimetype in _FORMS:
         form, files = await request.form, await request.files
         for name, value in form.items(multi=True):
-            if name not in {"csrf_token", FIELD}:
+            if name not in _TOKENS:
                 digest.update(_framed(name.encode(), value.encode()))
         for name, file in files.items(multi=True):
             content = await asyncio.to_thread(_digest_file, file.stream)

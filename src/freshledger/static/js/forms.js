@@ -40,6 +40,67 @@
   document.addEventListener("toast", (event) => toast(event.detail.text, event.detail.kind));
   document.addEventListener("announce", (event) => announce(event.detail));
 
+  /* Keys: a form that is sent again is done once, another edit is another one. What was sent
+     last is remembered until an answer to it was seen, also over a page that never came. */
+
+  const PENDING = "freshledger-pending";
+  const used = new Set();
+
+  const newKey = () =>
+    [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+  const pending = (value) => {
+    try {
+      if (value === undefined) return JSON.parse(sessionStorage.getItem(PENDING));
+      if (value) sessionStorage.setItem(PENDING, JSON.stringify(value));
+      else sessionStorage.removeItem(PENDING);
+    } catch {
+      // no storage in this browser: a key lasts as long as its page
+    }
+    return null;
+  };
+
+  // Text may be private: only its sum is remembered (cyrb53, 53 bits).
+  const sumOf = (text) => {
+    let [a, b] = [0xdeadbeef, 0x41c6ce57];
+    for (let i = 0; i < text.length; i += 1) {
+      const code = text.charCodeAt(i);
+      a = Math.imul(a ^ code, 2654435761);
+      b = Math.imul(b ^ code, 1597334677);
+    }
+    a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+    b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+    return 4294967296 * (2097151 & b) + (a >>> 0);
+  };
+
+  const contentOf = (form, submitter) => {
+    const action = submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? "";
+    const fields = [...new FormData(form, submitter)]
+      .filter(([name]) => name !== "idempotency_key" && name !== "csrf_token")
+      .map(([name, value]) => [name, value instanceof File ? [value.name, value.size, value.lastModified] : value]);
+    return sumOf(JSON.stringify([new URL(action, location.href).href, fields]));
+  };
+
+  const giveKey = (form, submitter) => {
+    const field = $("input[name=idempotency_key]", form);
+    if (!field) return;
+    const content = contentOf(form, submitter);
+    const last = pending();
+    if (last?.content === content) field.value = last.key;
+    else if (used.has(field.value)) field.value = newKey();
+    used.add(field.value);
+    pending($("input[type=password]", form) ? null : { content, key: field.value });
+  };
+
+  const renewKey = (form) => {
+    const field = $("input[name=idempotency_key]", form);
+    if (field) field.value = newKey();
+  };
+
+  // A page came: what was sent before it was answered, unless one went back from where none did.
+  const [visit] = performance.getEntriesByType("navigation");
+  if (visit?.type !== "back_forward" && !$("form[data-pending]")) pending(null);
+
   /* Sending */
 
   const busy = (form, on) => {
@@ -57,6 +118,7 @@
       return;
     }
     if (form.method !== "post") return;
+    giveKey(form, event.submitter);
     form._submitter = event.submitter;
     busy(form, true);
     setTimeout(() => busy(form, false), 10_000); // a download answers without a new page
@@ -69,8 +131,9 @@
   }, true);
 
   // A page that the browser brings back must not stay locked.
-  addEventListener("pageshow", () => {
+  addEventListener("pageshow", (event) => {
     for (const form of all("form[data-busy]")) busy(form, false);
+    if (event.persisted) for (const form of all("form")) renewKey(form);
   });
 
   document.addEventListener("formdata", (event) => {
@@ -104,7 +167,12 @@
 
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = event.target.closest?.("form");
-    if (form) busy(form, false);
+    if (!form) return;
+    busy(form, false);
+    const { status } = event.detail.xhr;
+    if (status < 200 || status >= 500 || form.method !== "post") return; // no answer to what was sent
+    pending(null);
+    renewKey(form);
   });
 
   const said = (request) => {
