@@ -5,13 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+from streams import SELDOM
 
 from freshledger.app import Freshledger
 from freshledger.live.feed import Feed, running_feed
-
-SELDOM = 3600.0
-"""A tick that does not come: what is found is found without a comparison."""
-OFTEN = 0.2
 
 Feeding = Callable[..., AbstractAsyncContextManager[Feed]]
 

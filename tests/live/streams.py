@@ -12,6 +12,9 @@ from quart.testing import QuartClient
 
 SECONDS = 5
 """How long an event may take that must come."""
+SELDOM = 3600.0
+"""A tick that does not come: what is found is found without a comparison."""
+OFTEN = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,9 @@ class Client:
         block, _, self.buffer = self.buffer.partition(b"\n\n")
         return block
 
-    async def next(self, *, seconds: float = SECONDS) -> Event:
+    async def next(self, *, seconds: float | None = None) -> Event:
         """The next event that is no beat."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds or SECONDS):
             while True:
                 event = parse(await self.block())
                 if event is not None and event.name != "beat":
