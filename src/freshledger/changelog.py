@@ -57,11 +57,6 @@ def _edits(ledger_id: int, table: str, row_id: int, since_version: int) -> AnySe
         (Change.operation == "D", _version(before) + 1),
         else_=_version(after),
     )
-    of_row = (
-        Change.ledger_id == ledger_id,
-        Change.table_name == table,
-        Change.ids.contains(cast(literal([row_id]), ARRAY(BigInteger))),
-    )
     edits = (
         select(
             version.label("version"),
@@ -72,8 +67,8 @@ def _edits(ledger_id: int, table: str, row_id: int, since_version: int) -> AnySe
             after.label("after"),
             Change.part,
         )
-        .join(Revision, and_(Revision.ledger_id == Change.ledger_id, Revision.tx == Change.tx))
-        .where(*of_row)
+        .join(Revision, _same_commit())
+        .where(*_of_row(ledger_id, table, row_id))
         .subquery("edits")
     )
     shown = [column for column in edits.c if column.name != "part"]
@@ -84,8 +79,36 @@ def _edits(ledger_id: int, table: str, row_id: int, since_version: int) -> AnySe
     )
 
 
+def _same_commit() -> ColumnElement[bool]:
+    return and_(Revision.ledger_id == Change.ledger_id, Revision.tx == Change.tx)
+
+
+def _of_row(ledger_id: int, table: str, row_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Change.ledger_id == ledger_id,
+        Change.table_name == table,
+        Change.ids.contains(cast(literal([row_id]), ARRAY(BigInteger))),
+    )
+
+
 def _version(row: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(row.op("->>")("version"), BigInteger)
+
+
+async def find_last_edit(
+    session: AsyncSession, *, ledger_id: int, table: str, row_id: int, column: str
+) -> tuple[str, datetime] | None:
+    """Return who last changed a column of a row, and when in UTC; also where rows have no version."""
+    after = Change.after.op("->")(func.array_position(Change.ids, row_id) - 1)
+    statement = (
+        select(Change.actor, Revision.at)
+        .join(Revision, _same_commit())
+        .where(*_of_row(ledger_id, table, row_id), Change.operation == "U", after.has_key(column))
+        .order_by(Revision.version.desc(), Change.part.desc())
+        .limit(1)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return (row.actor, row.at) if row else None
 
 
 async def name_actors(session: AsyncSession, actors: Iterable[str]) -> dict[str, str]:

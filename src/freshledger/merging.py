@@ -58,11 +58,12 @@ class Lost(msgspec.Struct, frozen=True, omit_defaults=True):
 class LostEdit(PreconditionFailed):
     """The row has changed since the version that was named: `version` is the one it has now.
 
+    None where the row has no version, and an edit names the value that was seen.
     `rest` names the columns of the edit that are in no conflict; they were not saved either.
     """
 
     def __init__(
-        self, message: str, *, version: int, lost: Iterable[Lost], rest: Iterable[str] = ()
+        self, message: str, *, version: int | None, lost: Iterable[Lost], rest: Iterable[str] = ()
     ) -> None:
         super().__init__(message, field="version")
         self.version = version

@@ -59,10 +59,12 @@ async def test_renaming(app, psql):
     ann = await come(app, psql)
     ledger_id = await make_ledger(psql, owner=ann)
     before = await version_of(psql, ledger_id)
-    assert (await ann.post(f"/ledgers/{ledger_id}", {"name": "New"})).status_code == 303
+    assert (
+        await ann.post(f"/ledgers/{ledger_id}", {"name": "New", "was": "Books"})
+    ).status_code == 303
     assert "<h1>New</h1>" in await text_of(await ann.get(f"/ledgers/{ledger_id}"))
     assert await version_of(psql, ledger_id) == before + 1
-    assert (await ann.post(f"/ledgers/{ledger_id}", {"name": ""})).status_code == 422
+    assert (await ann.post(f"/ledgers/{ledger_id}", {"name": "", "was": "New"})).status_code == 422
 
 
 async def test_an_archived_ledger_can_be_read_and_reopened_only(app, psql):
@@ -79,7 +81,7 @@ async def test_an_archived_ledger_can_be_read_and_reopened_only(app, psql):
         assert "archived" in await text_of(refused)
     assert (await bob.post(f"{path}/reopen")).status_code == 403
     assert (await ann.post(f"{path}/reopen")).status_code == 303
-    assert (await ann.post(path, {"name": "x"})).status_code == 303
+    assert (await ann.post(path, {"name": "x", "was": "Books"})).status_code == 303
 
 
 async def test_deleting_needs_the_name(app, psql):

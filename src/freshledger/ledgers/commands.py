@@ -3,12 +3,15 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
+from freshledger.changelog import find_last_edit, name_actors
 from freshledger.database import AnyRow
 from freshledger.errors import Conflict, Forbidden, Invalid, NotFound
 from freshledger.ledgers import repository, tokens
+from freshledger.merging import Lost, LostEdit
 from freshledger.web.context import ROLES, TOKEN_PREFIX, hash_secret
 
 SCOPES = ("read", "write")
@@ -61,9 +64,30 @@ async def find_by_name(session: AsyncSession, *, ledger: str) -> int:
     raise NotFound(f"there is no ledger {ledger}; freshledger ledger list shows them")
 
 
-async def rename_ledger(session: AsyncSession, *, ledger_id: int, name: str) -> None:
-    """Give a ledger another name; raises Invalid."""
-    await repository.update_ledger(session, ledger_id=ledger_id, name=named.clean_name(name))
+async def rename_ledger(session: AsyncSession, *, ledger_id: int, name: str, was: str) -> None:
+    """Give a ledger another name than it `was` seen with; raises Invalid.
+
+    Raises LostEdit where somebody else gave it a third one meanwhile.
+    """
+    name, was = named.clean_name(name), " ".join(was.split())
+    now = await repository.lock_name(session, ledger_id=ledger_id)
+    if name in {now, was}:
+        return
+    if " ".join(now.split()) != was:
+        raise await _lost_name(session, ledger_id, Lost("name", theirs=now, yours=name, base=was))
+    await repository.update_ledger(session, ledger_id=ledger_id, name=name)
+
+
+async def _lost_name(session: AsyncSession, ledger_id: int, lost: Lost) -> LostEdit:
+    edit = await find_last_edit(
+        session, ledger_id=ledger_id, table="ledgers", row_id=ledger_id, column="name"
+    )
+    if edit:
+        actor, at = edit
+        names = await name_actors(session, {actor})
+        lost = structs.replace(lost, changed_by=names[actor], changed_at=at)
+    message = "name: somebody has renamed this ledger meanwhile; look at it as it is now"
+    return LostEdit(message, version=None, lost=[lost])
 
 
 async def delete_ledger(session: AsyncSession, *, ledger_id: int, name: str, typed: str) -> None:

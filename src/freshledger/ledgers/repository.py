@@ -64,6 +64,15 @@ async def adopt_ledgers(session: AsyncSession, *, user_id: int) -> int:
     return len((await session.execute(made)).all())
 
 
+async def lock_name(session: AsyncSession, *, ledger_id: int) -> str:
+    """Return a ledger's name, which stays so until the end of the transaction; raises NotFound."""
+    query = select(Ledger.name).where(Ledger.id == ledger_id).with_for_update(key_share=True)
+    name = (await session.execute(query)).scalar_one_or_none()
+    if name is None:
+        raise NotFound("there is no such ledger")
+    return name
+
+
 async def update_ledger(session: AsyncSession, *, ledger_id: int, name: str) -> None:
     """Rename a ledger."""
     await session.execute(update(Ledger).where(Ledger.id == ledger_id).values(name=name))

@@ -38,14 +38,20 @@ def form_version(form: Mapping[str, str]) -> Seen:
     Raises Invalid, and PreconditionRequired where the form does not say: it could undo what
     somebody else did meanwhile.
     """
-    number = form_number(form, "version")
-    if number is None:
+    form_seen(form, "version")
+    return Seen(form_number(form, "version") or 0, whole=True)
+
+
+def form_seen(form: Mapping[str, str], name: str) -> str:
+    """Return the field that says what the form was made from; raises PreconditionRequired."""
+    text = form.get(name, "")
+    if not text.strip():
         raise PreconditionRequired(
-            "version: the form does not say which version it was made from; open the page again"
-            " and repeat what you did",
-            field="version",
+            f"{name}: the form does not say what it was made from; open the page again and"
+            " repeat what you did",
+            field=name,
         )
-    return Seen(number, whole=True)
+    return text
 
 
 def form_choices(form: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
