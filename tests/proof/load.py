@@ -102,7 +102,7 @@ class Clients:
             )
             if made.outcome != "ok":
                 continue
-            label = answer.json["id"]
+            label, base = answer.json["id"], answer.json["version"]
             rows = self.chance.sample(client.site.rows, 6)
             for row in rows:
                 effects = (records.linked(row, label),)
@@ -112,7 +112,7 @@ class Clients:
                 path = f"/transactions/{row}/labels/{label}"
                 await client.write("label", "DELETE", path, effects)
             effects = (records.deleted("labels", label),)
-            await client.write("label", "DELETE", f"/labels/{label}", effects)
+            await client.write("label", "DELETE", f"/labels/{label}", effects, base=base)
 
     async def bulk(self, client: Client) -> None:
         """Put one note on many movements at once."""
