@@ -9,12 +9,21 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from books import Books, make_books
+from browser.live import opened
 from cli.conftest import serving
 from databases import cloned
 from freshledger.embedded import EmbeddedServer
+from movements import Rows, make_rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -115,3 +124,17 @@ async def own_page(context: BrowserContext, site: Site, books: Books) -> Page:
     cookie = {"name": "freshledger", "value": books.session_token, "url": site.address}
     await context.add_cookies([cookie])
     return await context.new_page()
+
+
+@pytest.fixture
+async def rows(psql: asyncpg.Connection, books: Books) -> Rows:
+    """Forty movements."""
+    return await make_rows(psql, books, 40)
+
+
+@pytest.fixture
+async def listed(own_page: Page, books: Books, rows: Rows) -> Page:
+    """The list of the movements, live."""
+    await opened(own_page, f"{books.path}/transactions")
+    await expect(own_page.locator(".summary__count")).to_have_text(f"{len(rows.ids)} transactions")
+    return own_page

@@ -13,6 +13,7 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const MARKED = "tr[id], [data-card]";
   const SHOWN = 2500; // milliseconds a change stays marked
+  const TOP = 48; // pixels: what begins below is read
   const STATE = new Set([
     "aria-busy", "data-active", "data-busy", "data-complete", "data-copied", "data-flip",
     "data-fresh", "data-selected", "data-unanswered",
@@ -28,7 +29,11 @@
     }
     if (["checkbox", "radio"].includes(control.type)) return control.checked !== control.defaultChecked;
     if (control.type === "file") return control.files.length > 0;
-    return control.type !== "hidden" && control.value !== control.defaultValue;
+    if (control.type === "hidden") return false;
+    if (control.value === control.defaultValue || control.matches("textarea")) return control.value !== control.defaultValue;
+    const given = control.cloneNode();
+    given.value = control.defaultValue; // as the browser writes it: a time without its seconds
+    return control.value !== given.value;
   };
 
   const group = (control, controls) =>
@@ -73,13 +78,25 @@
     const root = document.documentElement;
     const seen = scrollY > 0 && all("main tr[id], main section, main form").find((element) => {
       const box = element.getBoundingClientRect();
-      return box.bottom > 96 && box.height > 0;
+      return box.top >= TOP && box.height > 0;
     });
     const before = seen && seen.getBoundingClientRect().top;
     root.style.overflowAnchor = "none";
     return () => {
       if (seen?.isConnected) scrollBy({ top: seen.getBoundingClientRect().top - before, behavior: "instant" });
       root.style.overflowAnchor = "";
+    };
+  };
+
+  /* A choice that nothing but its place made must not become another one when options come. */
+  const holdChoices = (frame) => {
+    const chosen = all("select", frame)
+      .filter((select) => select.name && ![...select.options].some((option) => option.defaultSelected))
+      .map((select) => [select, select.value]);
+    return () => {
+      for (const [select, value] of chosen) {
+        if ([...select.options].some((option) => option.value === value)) select.value = value;
+      }
     };
   };
 
@@ -150,7 +167,7 @@
 
   const merge = (frame, fresh) => {
     const found = { added: new Set(), changed: new Set(), gone: new Set() };
-    const restore = [holdFocus(), holdScroll()];
+    const restore = [holdChoices(frame), holdFocus(), holdScroll()];
     // An element with an id of its own is never made into another one.
     for (const editor of all("[data-editor]", frame)) editor.id ||= "row-editor";
     globalThis.Idiomorph.morph(frame, [...fresh.childNodes], {
