@@ -161,7 +161,8 @@ async def _correct(
     row = await repository.get_transaction(session, **key)
     fields: dict[str, str | int | None] = {**sent}
     contact = str(fields.pop("contact", ""))
-    if "contact" in sent and contact.strip() != form.get("contact_was", row.contact or "").strip():
+    left = {form.get("contact_was", row.contact or "").strip(), row.contact or ""}
+    if "contact" in sent and contact.strip() not in left:
         fields["contact_id"] = await choices.ensure_contact(
             session, ledger_id=ledger_id, name=contact
         )
