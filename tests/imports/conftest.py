@@ -92,7 +92,8 @@ class Desk:
             )
 
     async def commit(self, key: Key, report: Any = nothing) -> dict[str, int]:
-        await runner.claim_import(self.database, key)
+        async with self.database.write.begin() as session:
+            await runner.claim_import(session, key)
         commit = runner.Commit(key, f"user:{self.books.user_id}")
         return await runner.run_import(self.database, commit, report)
 
@@ -118,7 +119,9 @@ class Desk:
             streams = [(file.name, stack.enter_context(file.open("rb"))) for file in files]
             token, sources = spool(self.settings, streams)
         batch = Batch(self.ledger_id, self.books.user_id, wallet, sources, token)
-        return await uploads.open_upload(self.database, batch, {}, actor="test"), token
+        async with self.database.write.begin() as session:
+            import_id = await commands.open_import(session, batch=batch, answers={})
+        return Key(batch.ledger_id, import_id), token
 
     async def read(self, key: Key, token: str) -> None:
         """Read an opened import as the task of a process does."""
@@ -129,7 +132,8 @@ class Desk:
             await commands.cancel_import(session, key=key)
 
     async def take_back(self, key: Key) -> int:
-        await runner.claim_taking_back(self.database, key)
+        async with self.database.write.begin() as session:
+            await runner.claim_taking_back(session, key)
         return await runner.run_taking_back(self.database, key, actor="test")
 
     async def rows(self, columns: str = "identity, occurrence, amount, status") -> list[Any]:

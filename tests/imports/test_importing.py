@@ -173,7 +173,8 @@ async def test_a_start_after_a_crash_puts_imports_right(
     desk: Any, many: Any, movement: Any
 ) -> None:
     crashed = await desk.stage(desk.file(movement("a")))
-    await runner.claim_import(desk.database, crashed)
+    async with desk.database.write.begin() as session:
+        await runner.claim_import(session, crashed)
     running = await desk.stage(desk.file(*many(45_000)))
     task = await desk.begun(running)
     await recovery.recover(desk.database, await recovery.list_jobs(desk.database))

@@ -18,7 +18,8 @@ async def look(desk: Any) -> None:
 
 async def claimed(desk: Any, movement: Any, name: str) -> Any:
     key = await desk.stage(desk.file(movement(name)))
-    await runner.claim_import(desk.database, key)
+    async with desk.database.write.begin() as session:
+        await runner.claim_import(session, key)
     return key
 
 

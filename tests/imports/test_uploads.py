@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from quart.datastructures import FileStorage
 
-from freshledger.imports import recovery, repository, runner, tasks, uploads, work
+from freshledger.imports import commands, recovery, repository, runner, tasks, work
 from freshledger.imports.files import uploads_folder
 from freshledger.imports.formats.own import csv_line
 from freshledger.imports.reading import BATCH
@@ -102,7 +102,8 @@ async def test_cancelled_reading_again_leaves_nothing_of_the_first(
     key, token = await desk.upload(desk.file(movement("a")))
     await desk.read(key, token)
     assert await left(desk, key, token) == ("staged", 1, True)
-    await uploads.claim_upload(desk.database, key, {})
+    async with desk.database.write.begin() as session:
+        await commands.answer_import(session, key=key, answers={})
     await desk.cancel(key)
     with pytest.raises(work.Cancelled):
         await desk.read(key, token)
@@ -214,7 +215,8 @@ async def test_a_start_after_a_crash_puts_taking_back_right(
 ) -> None:
     key = await desk.stage(desk.file(movement("a")))
     await desk.commit(key)
-    await runner.claim_taking_back(desk.database, key)
+    async with desk.database.write.begin() as session:
+        await runner.claim_taking_back(session, key)
     await recovery.recover(desk.database, await recovery.list_jobs(desk.database))
     assert (await desk.status(key), await desk.count()) == ("done", 1)
     assert await error_of(psql, key) == "the program was stopped while it took it back"
@@ -226,7 +228,8 @@ async def test_what_one_that_may_yet_be_kept_contains_stays(desk: Any, movement:
     keys = [await desk.stage(desk.file(movement("a"), movement(name))) for name in ("b", "c")]
     for key in keys:
         await desk.commit(key)
-    await runner.claim_taking_back(desk.database, keys[1])
+    async with desk.database.write.begin() as session:
+        await runner.claim_taking_back(session, keys[1])
     assert await desk.take_back(keys[0]) == 1
     await desk.cancel(keys[1])
     assert await desk.rows("identity") == [("a",), ("c",)]

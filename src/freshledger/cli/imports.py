@@ -92,7 +92,8 @@ def _planned(tried: Tried) -> dict[str, int]:
 
 async def _commit(database: Database, key: Key, show: Show) -> dict[str, int]:
     """Commit; what is interrupted leaves nothing behind, not even to be committed later."""
-    await runner.claim_import(database, key)
+    async with database.write.begin() as session:
+        await runner.claim_import(session, key)
     try:
         return await runner.run_import(
             database,

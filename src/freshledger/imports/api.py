@@ -24,7 +24,7 @@ from freshledger.imports.reading import sentence_of
 from freshledger.imports.staging import plan_for_many
 from freshledger.imports.work import TAKING_BACK, WORKING
 from freshledger.web.api import json_response, read_body
-from freshledger.web.context import requires
+from freshledger.web.context import ledger, requires
 from freshledger.web.freshness import unversioned
 from freshledger.web.session import current_session
 
@@ -109,17 +109,15 @@ class ExportOut(msgspec.Struct):
 
 @blueprint.post("/imports")
 @document_response(ImportOut, 202)
-async def stage_import(ledger_id: int) -> ResponseReturnValue:
+async def stage_import(ledger_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Begin to read files: a multipart form of `files` (several) and `wallet`, its name.
 
     `format`, `address`, `timezone` and `chain` say what the files do not. Look at the import
     until it is staged; nothing is in the ledger before it is committed.
     """
-    import_id, task = await begin_upload(await request.form)
+    import_id, task = await begin_upload(await request.form, _staged)
     await asyncio.wait([task], timeout=PATIENCE)
-    response = await _answer(ledger_id, import_id, 202)
-    response.headers["Location"] = f"{request.path}/{import_id}"
-    return response
+    return await _staged(import_id)
 
 
 @blueprint.get("/imports/<int:import_id>")
@@ -134,7 +132,7 @@ async def get_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 @document_response(ImportOut, 202)
 async def commit_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Begin to commit: all of it will be in the ledger, or nothing. Look at it to see the end."""
-    await begin_commit(ledger_id, import_id)
+    await begin_commit(import_id, _accepted)
     return await _answer(ledger_id, import_id, 202)
 
 
@@ -153,7 +151,7 @@ async def delete_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     elif found.status in WORKING:
         await commands.cancel_import(session, key=key)
     else:
-        task = await begin_taking_back(import_id)
+        task = await begin_taking_back(import_id, _accepted)
         await asyncio.wait([task], timeout=PATIENCE)
         return await _answer(ledger_id, import_id, 202)
     return Response(status=204)
@@ -165,6 +163,16 @@ async def cancel_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Stop to read, commit or take it back: the ledger stays as it was before."""
     await commands.cancel_import(current_session(), key=key_of(import_id))
     return await _answer(ledger_id, import_id)
+
+
+async def _accepted(import_id: int) -> Response:
+    return await _answer(ledger().id, import_id, 202)
+
+
+async def _staged(import_id: int) -> Response:
+    response = await _accepted(import_id)
+    response.headers["Location"] = f"{request.path}/{import_id}"
+    return response
 
 
 async def _answer(ledger_id: int, import_id: int, status: int = 200) -> Response:
@@ -216,10 +224,8 @@ def _planned(counts: preview.Counts) -> CountsOut:
 async def create_export(ledger_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Begin an export of what a filter lets in; look at it until it is done."""
     body = await read_body(ExportIn)
-    export_id, _task = await export_pages.begin_export(body.format, body.filter)
-    response = await _export(export_id, 201)
-    response.headers["Location"] = f"{request.path}/{export_id}"
-    return response
+    export_id, _task = await export_pages.begin_export(body.format, body.filter, _made)
+    return await _made(export_id)
 
 
 @blueprint.get("/exports/<int:export_id>")
@@ -243,6 +249,12 @@ async def delete_export(ledger_id: int, export_id: int) -> ResponseReturnValue: 
     """Stop to make an export."""
     await export_pages.stop_export(export_id)
     return Response(status=204)
+
+
+async def _made(export_id: int) -> Response:
+    response = await _export(export_id, 201)
+    response.headers["Location"] = f"{request.path}/{export_id}"
+    return response
 
 
 async def _export(export_id: int, status: int = 200) -> Response:

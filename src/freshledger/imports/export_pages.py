@@ -10,14 +10,14 @@ from freshledger.database import AnyRow
 from freshledger.errors import Conflict, NotFound
 from freshledger.imports import exporting, exports
 from freshledger.imports.exporting import FORMATS, Order
-from freshledger.imports.pages import PATIENCE, this_app
+from freshledger.imports.pages import PATIENCE, Answer, this_app
 from freshledger.transactions.filters import PAGING, TransactionFilter
 from freshledger.transactions.periods import Clock
 from freshledger.transactions.repository import find_names
 from freshledger.web.context import ledger, requires, viewer
 from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session, release
+from freshledger.web.session import commit_early, current_session
 
 blueprint = Blueprint("exports", __name__)
 
@@ -39,24 +39,27 @@ async def new_export(ledger_id: int) -> ResponseReturnValue:
 async def create_export(ledger_id: int) -> ResponseReturnValue:
     """Begin an export; a small one is sent at once."""
     form = await request.form
-    export_id, task = await begin_export(form.get("format", ""), form.get("where", ""))
+    export_id, task = await begin_export(form.get("format", ""), form.get("where", ""), _to_export)
     await asyncio.wait([task], timeout=PATIENCE)
     if task.done() and not task.cancelled() and task.exception() is None:
         return see_other(url_for(".download", ledger_id=ledger_id, export_id=export_id))
-    return see_other(url_for(".show_export", ledger_id=ledger_id, export_id=export_id))
+    return await _to_export(export_id)
 
 
-async def begin_export(format_: str, query: str) -> tuple[int, asyncio.Task[None]]:
+async def _to_export(export_id: int) -> Response:
+    return see_other(url_for(".show_export", ledger_id=ledger().id, export_id=export_id))
+
+
+async def begin_export(format_: str, query: str, answer: Answer) -> tuple[int, asyncio.Task[None]]:
     """Note an export of the ledger in the path and start to make it; raises Invalid."""
     app, who = this_app(), viewer()
     where = TransactionFilter.from_args(parse_qsl(query), others=PAGING)
     order = Order(ledger().id, exporting.check_format(format_), where, Clock.of(who.time_zone))
     values = {"format_": format_, "query": urlencode(where.to_args())}
-    await release()
-    async with app.database.write.begin() as session:
-        export_id = await exports.insert_export(
-            session, ledger_id=ledger().id, user_id=who.user_id, **values
-        )
+    export_id = await exports.insert_export(
+        current_session(), ledger_id=ledger().id, user_id=who.user_id, **values
+    )
+    await commit_early(await answer(export_id))
     work = exports.run_export(app.database, app.settings, order, export_id)
     return export_id, app.tasks.start(work, f"export {ledger().id}/{export_id}")
 

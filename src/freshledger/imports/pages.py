@@ -1,10 +1,11 @@
 """The pages of imports: choose files, see what would happen, commit, take back."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from zoneinfo import available_timezones
 
-from quart import Blueprint, current_app, request, url_for
+from quart import Blueprint, Response, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
 from freshledger.amounts import format_amount
@@ -22,8 +23,9 @@ from freshledger.imports.work import WORKING
 from freshledger.settings import Settings
 from freshledger.web.context import ledger, viewer
 from freshledger.web.freshness import unversioned
+from freshledger.web.idempotency import resume_writing
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import FreshQuart, current_session, release
+from freshledger.web.session import FreshQuart, commit_early, current_session, release
 
 blueprint = Blueprint("imports", __name__)
 blueprint.add_app_template_filter(format_amount, "plain_amount")
@@ -70,7 +72,7 @@ async def create_import(ledger_id: int) -> ResponseReturnValue:
     """Take the files and begin to read them; small ones are read before this answers."""
     form = await request.form
     try:
-        import_id, task = await begin_upload(form)
+        import_id, task = await begin_upload(form, _to_import)
     except Invalid as error:
         names = await repository.list_wallet_names(current_session(), ledger_id=ledger_id)
         choices = _choices() | {"problem": {"message": error.message, "field": error.field}}
@@ -80,7 +82,18 @@ async def create_import(ledger_id: int) -> ResponseReturnValue:
     return see_other(_url("show_import", import_id))
 
 
-async def begin_upload(form: Any) -> tuple[int, asyncio.Task[Any]]:  # noqa: ANN401 - a form's MultiDict
+Answer = Callable[[int], Awaitable[Response]]
+"""Makes the answer for an import by its id: what is sent to whoever asks for the same again."""
+
+
+async def _to_import(import_id: int) -> Response:
+    return see_other(_url("show_import", import_id))
+
+
+async def begin_upload(
+    form: Any,  # noqa: ANN401 - a form's MultiDict
+    answer: Answer,
+) -> tuple[int, asyncio.Task[Any]]:
     """Take a form's files, and start to read them; raises Invalid where that cannot begin.
 
     Returns the import's id and the task.
@@ -92,11 +105,13 @@ async def begin_upload(form: Any) -> tuple[int, asyncio.Task[Any]]:  # noqa: ANN
     token, sources = await asyncio.to_thread(spool, app.settings, uploads_)
     try:
         batch = Batch(ledger().id, who.user_id, form.get("wallet", ""), sources, token)
-        key = await uploads.open_upload(app.database, batch, answers, actor=who.actor)
+        await resume_writing(who.user_id)
+        import_id = await commands.open_import(current_session(), batch=batch, answers=answers)
+        await commit_early(await answer(import_id))
     except BaseException:
         drop_spool(app.settings, token)
         raise
-    return key.import_id, _begin_reading(key, token)
+    return import_id, _begin_reading(key_of(import_id), token)
 
 
 def _begin_reading(key: Key, token: str | None) -> asyncio.Task[Any]:
@@ -147,33 +162,34 @@ async def answer_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
     """Read the files again with other answers: their format, address, zone or chain."""
     answers, key = commands.parse_answers(await request.form), key_of(import_id)
     found = await repository.get_import(current_session(), ledger_id=ledger_id, import_id=import_id)
-    await release()
-    await uploads.claim_upload(this_app().database, key, answers)
+    await commands.answer_import(current_session(), key=key, answers=answers)
+    await commit_early(await _to_import(import_id))
     task = _begin_reading(key, found.options.get("token"))
     await asyncio.wait([task], timeout=PATIENCE)
     return see_other(_url("show_import", import_id))
 
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/commit")
-async def commit_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
+async def commit_import(ledger_id: int, import_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Begin to commit; a small import is done before this answers."""
     try:
-        task = await begin_commit(ledger_id, import_id)
+        task = await begin_commit(import_id, _to_import)
     except Conflict as error:
+        await release()  # what was begun is not to be committed with this answer
         return see_other(_url("show_import", import_id), notice=error.message)
     await asyncio.wait([task], timeout=PATIENCE)
     return see_other(_url("show_import", import_id))
 
 
-async def begin_commit(ledger_id: int, import_id: int) -> asyncio.Task[Any]:
+async def begin_commit(import_id: int, answer: Answer) -> asyncio.Task[Any]:
     """Claim an import and start its task; raises Conflict if it is not there to be committed."""
-    app, key = this_app(), key_of(import_id)
-    found = await repository.get_import(current_session(), ledger_id=ledger_id, import_id=import_id)
-    await release()
-    await runner.claim_import(app.database, key)
+    app, key, session = this_app(), key_of(import_id), current_session()
+    found = await repository.get_import(session, ledger_id=key.ledger_id, import_id=import_id)
+    await runner.claim_import(session, key)
+    await commit_early(await answer(import_id))
     commit = runner.Commit(key, viewer().actor)
     work = runner.run_uploaded(app.database, app.settings, commit, found.options.get("token"))
-    return app.tasks.start(work, f"import {ledger_id}/{import_id}")
+    return app.tasks.start(work, f"import {key.ledger_id}/{import_id}")
 
 
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/cancel")
@@ -194,16 +210,16 @@ async def discard_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 @blueprint.post("/ledgers/<int:ledger_id>/imports/<int:import_id>/take-back")
 async def take_back_import(ledger_id: int, import_id: int) -> ResponseReturnValue:  # noqa: ARG001 - the path's
     """Begin to remove what only this import brought; a small one is gone before this answers."""
-    task = await begin_taking_back(import_id)
+    task = await begin_taking_back(import_id, _to_import)
     await asyncio.wait([task], timeout=PATIENCE)
     return see_other(_url("show_import", import_id))
 
 
-async def begin_taking_back(import_id: int) -> asyncio.Task[Any]:
+async def begin_taking_back(import_id: int, answer: Answer) -> asyncio.Task[Any]:
     """Claim an import and start to take it back; raises Conflict if it is not there for that."""
     app, key = this_app(), key_of(import_id)
-    await release()
-    await runner.claim_taking_back(app.database, key)
+    await runner.claim_taking_back(current_session(), key)
+    await commit_early(await answer(import_id))
     work = runner.run_taking_back(app.database, key, actor=viewer().actor)
     return app.tasks.start(work, f"import {key.ledger_id}/{import_id}")
 

@@ -60,16 +60,15 @@ async def stage_if(
     return Tried(Key(**key), counts, problems, kept)
 
 
-async def claim_import(database: Database, key: Key) -> None:
+async def claim_import(session: AsyncSession, key: Key) -> None:
     """Take an import for committing; raises Conflict if somebody else has, or it is incomplete."""
-    async with database.write.begin() as session:
-        await repository.move_import(
-            session,
-            ledger_id=key.ledger_id,
-            import_id=key.import_id,
-            steps={"staged": "committing"},
-        )
-        await _check_complete(session, key)
+    await repository.move_import(
+        session,
+        ledger_id=key.ledger_id,
+        import_id=key.import_id,
+        steps={"staged": "committing"},
+    )
+    await _check_complete(session, key)
 
 
 async def _check_complete(session: AsyncSession, key: Key) -> None:
@@ -160,16 +159,15 @@ async def run_uploaded(
     await asyncio.to_thread(drop_spool, settings, token)
 
 
-async def claim_taking_back(database: Database, key: Key) -> None:
+async def claim_taking_back(session: AsyncSession, key: Key) -> None:
     """Take a committed import for taking it back; raises Conflict if it is not there to be."""
-    async with database.write.begin() as session:
-        await repository.move_import(
-            session,
-            ledger_id=key.ledger_id,
-            import_id=key.import_id,
-            steps={"done": TAKING_BACK.status},
-            error=None,
-        )
+    await repository.move_import(
+        session,
+        ledger_id=key.ledger_id,
+        import_id=key.import_id,
+        steps={"done": TAKING_BACK.status},
+        error=None,
+    )
 
 
 async def run_taking_back(database: Database, key: Key, *, actor: str) -> int:

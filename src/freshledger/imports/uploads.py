@@ -1,36 +1,18 @@
 """Reads uploads: tasks of this process with sessions of their own, which outlive the browser."""
 
 import asyncio
-from collections.abc import Mapping
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.database import Database
 from freshledger.imports import commands, work
-from freshledger.imports.commands import Batch
 from freshledger.imports.committing import Key
 from freshledger.imports.files import drop_spool
 from freshledger.imports.work import READING
 from freshledger.settings import Settings
 
 _AS = text("SELECT set_config('freshledger.actor', :actor, true)")
-
-
-async def open_upload(
-    database: Database, batch: Batch, answers: Mapping[str, str], *, actor: str
-) -> Key:
-    """Make an import that everybody sees and whose files are to be read; raises Invalid."""
-    async with database.write.begin() as session:
-        await session.execute(_AS, {"actor": actor})
-        import_id = await commands.open_import(session, batch=batch, answers=answers)
-    return Key(batch.ledger_id, import_id)
-
-
-async def claim_upload(database: Database, key: Key, answers: Mapping[str, str]) -> None:
-    """Take a read import for reading again with other answers; raises Conflict."""
-    async with database.write.begin() as session:
-        await commands.answer_import(session, key=key, answers=answers)
 
 
 async def run_upload(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any, cast
 
-from quart import Quart, Response, request
+from quart import Quart, Response, abort, request
 from quart.wrappers.response import DataBody
 from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -121,6 +121,16 @@ async def begin_writing(user_id: int) -> Response | None:
             return _replay(found, taken)
         await unit.session.execute(_FORGET, which)  # it is a day old, or was just forgotten
     raise Busy("others keep sending the same; try again in a moment")
+
+
+async def resume_writing(user_id: int) -> None:
+    """Begin the transaction of a request that has released its connection again.
+
+    Where the same was done meanwhile, the request ends with the kept answer.
+    """
+    kept = await begin_writing(user_id)
+    if kept is not None:
+        abort(kept)
 
 
 _TRIES = 3
