@@ -92,11 +92,13 @@ def read(version: int, start: int, end: int, kind="page", **changes) -> Record:
     )  # fmt: skip
 
 
-def event(name: str, version: int, at: int, since: int | None = None, stream: int = 1) -> Record:
+def event(name: str, version: int, at: int, since: int | None = None, **more) -> Record:
     told = ()
     if since is not None:
         told = tuple(chain.from_iterable(TRUTH.changes[v] for v in range(since + 1, version + 1)))
-    return Record("q", "live", "event", at, at, told=Told(name, stream, version, since, told))
+    stream, begun = more.pop("stream", 1), more.pop("begun", at)
+    told = Told(name, stream, version, since, told, **more)
+    return Record("q", "live", "event", begun, at, told=told)
 
 
 READS = (
@@ -104,7 +106,9 @@ READS = (
     count=None, sums=None), read(6, 61, 66), read(6, 66, 69), read(9, 96, 99), read(10, 101, 104),
 )  # fmt: skip
 EVENTS = (
-    event("ready", 3, 38), event("change", 5, 56, since=3), event("resync", 6, 66, stream=2),
+    event("ready", 3, 38, begun=36, first=True, asked=3), event("change", 5, 56, since=3),
+    event("resync", 6, 66, stream=2, begun=64, first=True, asked=2),
+    event("change", 9, 98, since=7, stream=4, begun=96, first=True, asked=7),
     event("change", 10, 106, since=6, stream=2),
 )  # fmt: skip
 SETTLED = read(10, 106, 110, "settled")
@@ -162,6 +166,16 @@ BAD: dict[str, tuple[Rule, str, list[Record]]] = {
     "a step without a change": (checker.events_chain, "gap in events",
                                 [event("ready", 3, 120, stream=3),
                                  event("resync", 6, 121, stream=3)]),
+    "it begins later than it was asked": (
+        checker.events_chain, "gap in events",
+        [event("change", 6, 121, since=4, stream=3, begun=120, first=True, asked=3)],
+    ),
+    "ready for another version": (
+        checker.events_chain, "gap in events",
+        [event("ready", 6, 121, stream=3, begun=120, first=True, asked=3)],
+    ),
+    "ready too early": (checker.streams_begin_now, "stale stream",
+                        [event("ready", 5, 68, stream=3, begun=66, first=True, asked=5)]),
     "a change of nothing": (checker.events_chain, "gap in events",
                             [event("change", 3, 120, since=3, stream=3)]),
     "a change is left out": (checker.events_chain, "gap in events",

@@ -177,13 +177,24 @@ def events_chain(history: History) -> Iterator[Violation]:
             continue
         told, stream = event.told, (event.process, event.client, event.told.stream)
         before = streams.get(stream)
+        known = before.told.version if before and before.told else told.asked
+        begins = told.since if told.name == "change" else told.version
+        if known is not None and begins != known and (told.name != "resync" or before):
+            follows = f"follows {before}" if before else "was asked for otherwise"
+            yield Violation("gap in events", f"{event} begins at {begins}; it {follows} at {known}")
         if told.name == "change":
-            if before and before.told and told.since != before.told.version:
-                yield Violation("gap in events", f"{event} since {told.since} follows {before}")
             yield from _told(history.truth, event)
-        elif before and before.told and told.version != before.told.version:
-            yield Violation("gap in events", f"{event} follows {before} without a change")
         streams[stream] = event
+
+
+def streams_begin_now(history: History) -> Iterator[Violation]:
+    """The first event of a stream knows of every write that was acknowledged before it."""
+    first = [(event, told) for event, told in history.told if event.told and event.told.first]
+    for (event, told), (write, made) in _preceded(first, history.acknowledged):
+        if told < made:
+            yield Violation(
+                "stale stream", f"{event} was asked for after {made} was acknowledged to {write}"
+            )
 
 
 def live_pages_converge(history: History) -> Iterator[Violation]:
@@ -202,6 +213,7 @@ RULES: tuple[Rule, ...] = (
     whole_pages,
     no_lost_edit,
     events_chain,
+    streams_begin_now,
     live_pages_converge,
 )
 

@@ -64,7 +64,7 @@ class Answer:
     def outcome(self) -> Outcome:
         if 200 <= self.status < 400:
             return "ok"
-        if self.status == 0 or (self.status == 503 and self.json.get("code") == UNCERTAIN):
+        if self.status == 0 or (self.status == 503 and UNCERTAIN.encode() in self.body):
             return "unknown"
         return "fail"
 

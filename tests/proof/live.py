@@ -12,6 +12,9 @@ from proof.clients import Client, settle
 from proof.records import Change, Record, Shown, Told, now
 
 TELLING = {"ready", "change", "resync"}
+OFTEN = 5
+"""Events after which a wanderer's stream ends."""
+
 SETTLES = 15.0
 """Seconds in which a live page has to reach the last version: a beat is missed after 12."""
 
@@ -41,6 +44,8 @@ class LivePage(Client):
     shown: Shown | None = None
     last: tuple[str, int] | None = None
     streams = 0
+    opening: tuple[int, int] | None = None
+    """When the stream was asked for and since which version, until its first event is there."""
 
     async def load(self) -> None:
         """Load the page, which does not follow yet."""
@@ -77,38 +82,75 @@ class LivePage(Client):
 
     async def _stream(self) -> None:
         self.streams += 1
-        headers = self.site.browser | {"Accept": "text/event-stream"}
+        headers = self._who() | {"Accept": "text/event-stream"}
         asked = {"since": str(self._version)}
         if self.last:
             asked["epoch"] = self.last[0]
             headers["Last-Event-ID"] = str(self.last[1])
+        self.opening = (now(), self.last[1] if self.last else self._version)
         timeout = aiohttp.ClientTimeout(total=None, sock_read=12)
         async with (
             aiohttp.ClientSession(self.site.address, timeout=timeout) as http,
-            http.get(f"{self.site.pages}/live", headers=headers, params=asked) as response,
+            http.get(self._where(), headers=headers, params=asked) as response,
         ):
             response.raise_for_status()
             async for message in messages(response.content):
                 await self._heard(message)
+                if self._leaves():
+                    return
+
+    def _who(self) -> dict[str, str]:
+        return self.site.browser
+
+    def _where(self) -> str:
+        return f"{self.site.pages}/live"
+
+    def _leaves(self) -> bool:
+        return False
 
     async def _heard(self, message: Message) -> None:
         if message.name not in TELLING | {"beat"}:
             return
         sent = msgspec.json.decode(message.data, type=Sent)
-        told = Told(message.name, self.streams, sent.version, sent.since, sent.changes)
         if message.name in TELLING:
             self.last = (sent.epoch or "", sent.version)
-            self.recorder.add(
-                Record(
-                    self.recorder.process, self.name, "event", message.arrived, message.arrived,
-                    what=message.name, told=told,
-                )
-            )  # fmt: skip
+            self._note(message, sent)
         while self._version < sent.version:
             before = self._version
             await self._fetch()
             if self._version == before:
                 return
+
+    def _note(self, message: Message, sent: Sent) -> None:
+        """Write an event down; the first of a stream began when the stream was asked for."""
+        begun, asked = self.opening or (message.arrived, None)
+        told = Told(
+            message.name, self.streams, sent.version, sent.since, sent.changes,
+            first=self.opening is not None, asked=asked,
+        )  # fmt: skip
+        self.opening = None
+        self.recorder.add(
+            Record(
+                self.recorder.process, self.name, "event", begun, message.arrived,
+                what=message.name, told=told,
+            )
+        )  # fmt: skip
+
+
+class Wanderer(LivePage):
+    """A page that follows with a program's token, and now and then loses its stream."""
+
+    heard = 0
+
+    def _who(self) -> dict[str, str]:
+        return self.site.program
+
+    def _where(self) -> str:
+        return f"{self.site.api}/live"
+
+    def _leaves(self) -> bool:
+        self.heard += 1
+        return self.heard % OFTEN == 0
 
 
 async def messages(lines: aiohttp.StreamReader) -> AsyncIterator[Message]:

@@ -20,11 +20,17 @@ import msgspec
 
 from proof import records
 from proof.clients import Client, Site
-from proof.live import LivePage
+from proof.live import LivePage, Wanderer
 from proof.records import Record, Recorder, now
 
 CROWDED = 6
 """How many movements the editors share: few, so that they meet."""
+
+PAUSE = 0.05
+"""Seconds between two transactions of somebody in psql, who would leave no room for others."""
+
+FOLLOWERS = {"live": LivePage, "wander": Wanderer}
+"""Those who follow a stream; all others are methods of Clients."""
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -142,6 +148,7 @@ class Clients:
         connection = await asyncpg.connect(client.site.database)
         while self.writing:
             await self._foreign(client, connection)
+            await asyncio.sleep(PAUSE)
         await connection.close()
 
     async def _foreign(self, client: Client, connection: asyncpg.Connection) -> None:
@@ -175,7 +182,10 @@ class Clients:
         for turn in turns:
             await turn()
             if not self.writing:
-                break
+                return
+
+    async def read_in_the_end(self, client: Client) -> None:
+        """Read when nobody writes any more: what one has is shown again."""
         for turn in (client.list, client.list, client.page, client.page):
             await turn()
 
@@ -185,15 +195,14 @@ async def run(spec: Spec, recorder: Recorder, last_version: Callable[[], Awaitab
     clients = Clients(spec, recorder)
 
     def named(kind: str, number: int) -> Client:
-        make = LivePage if kind == "live" else Client
-        return make(spec.site, recorder, f"{kind}{number}")
+        return FOLLOWERS.get(kind, Client)(spec.site, recorder, f"{kind}{number}")
 
     async with AsyncExitStack() as stack:
         everybody = {
             kind: [await stack.enter_async_context(named(kind, n)) for n in range(many)]
             for kind, many in spec.clients.items()
         }
-        live = everybody.pop("live", [])
+        live = [page for kind in FOLLOWERS for page in everybody.pop(kind, [])]
         async with asyncio.TaskGroup() as working:
             for page in live:
                 await page.load()
@@ -207,6 +216,7 @@ async def run(spec: Spec, recorder: Recorder, last_version: Callable[[], Awaitab
             clients.writing = False
             await asyncio.gather(*doing)
             version = await last_version()
+            await asyncio.gather(*map(clients.read_in_the_end, everybody.get("read", [])))
             await asyncio.gather(*(page.settled(version) for page in live))
             for task in following:
                 task.cancel()

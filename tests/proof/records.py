@@ -60,13 +60,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event of a stream; `stream` numbers the connections of a client."""
+    """An event of a stream; `stream` numbers the connections of a client.
+
+    A stream's first event has `first`, and in `asked` the version that its client said it had.
+    """
 
     name: str
     stream: int
     version: int
     since: int | None = None
     changes: tuple[Change, ...] = ()
+    first: bool = False
+    asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
