@@ -58,6 +58,19 @@ def _connect(dialect: Dialect, _record: object, arguments: list[Any], named: dic
         raise Busy("the database cannot be reached; try again in a moment") from error
 
 
+def _bound_transactions(engine: AsyncEngine, seconds: float) -> None:
+    """Let the server end transactions that last longer, where it can: since PostgreSQL 17."""
+    setting = f"SET transaction_timeout = {int(seconds * 1000)}"
+
+    async def bound(connection: Any) -> None:  # noqa: ANN401 - the driver's
+        if connection.get_server_version() >= (17,):
+            await connection.execute(setting)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
+        connection.run_async(bound)
+
+
 class Database:
     """The pools of one process: `read` and `write` make its sessions.
 
@@ -89,7 +102,7 @@ class Database:
         server |= {"application_name": "freshledger", "jit": "off", "timezone": "UTC"}
         if read_only:
             server["default_transaction_read_only"] = "on"
-        return create_engine(
+        engine = create_engine(
             self.url,
             isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
             pool_size=settings.pool_size,
@@ -98,6 +111,9 @@ class Database:
             pool_use_lifo=True,
             connect_args={"server_settings": server, "timeout": 10},
         )
+        if read_only:
+            _bound_transactions(engine, settings.transaction_timeout)
+        return engine
 
     def asking(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a connection of no pool, to ask what became of one that was lost."""

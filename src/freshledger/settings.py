@@ -24,8 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set; times are seconds, sizes bytes.
 
     Each field is read from the environment as FRESHLEDGER_ and its name in capitals.
-    `database_url` (postgresql://…) points to a server of your own; without it the embedded
-    PostgreSQL in `data_dir` is used.
+    `transaction_timeout` ends the snapshot of a reading request, where the server knows it
+    (PostgreSQL 17). `database_url` (postgresql://…) points to a server of your own; without
+    it the embedded PostgreSQL in `data_dir` is used.
     """
 
     data_dir: Path = msgspec.field(default_factory=default_data_dir)
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     statement_timeout: float = 30.0
     lock_timeout: float = 3.0
     idle_in_transaction_timeout: float = 30.0
+    transaction_timeout: float = 60.0
     max_upload: int = 1024**3
     session_hours: int = 24 * 14
     testing: bool = False

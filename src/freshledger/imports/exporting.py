@@ -86,12 +86,30 @@ _NAMED: dict[str, type[Wallet] | type[Contact] | type[Label]] = {
 }
 
 
+LONGEST, PAUSE = 3600, 300
+"""Seconds that an export's snapshot may stand, and that it may wait between two statements.
+
+An old snapshot keeps every row version since, of all ledgers, which slows everybody down.
+"""
+# A transaction_timeout that runs already heeds only 0; what is set after that begins anew.
+_BOUNDS = text("""
+SELECT set_config(name, '0', true),
+       set_config(name, CASE name WHEN 'idle_in_transaction_session_timeout' THEN :pause
+                                   ELSE :longest END, true)
+FROM pg_settings WHERE name IN
+  ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')
+""")
+
+
 async def begin_snapshot(session: AsyncSession) -> None:
-    """Make the session's reads one snapshot that may take its time."""
+    """Make the session's reads one snapshot that may take its time, but has an end.
+
+    The server ends it after LONGEST seconds, before PostgreSQL 17 only a statement that lasts
+    so long; and after a pause of PAUSE seconds, in which the file's disk may be slow.
+    """
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     await session.connection(execution_options=options)
-    await session.execute(text("SET LOCAL statement_timeout = 0"))
-    await session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    await session.execute(_BOUNDS, {"longest": f"{LONGEST}s", "pause": f"{PAUSE}s"})
 
 
 async def get_version(session: AsyncSession, *, ledger_id: int) -> int:
