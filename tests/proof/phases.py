@@ -23,6 +23,7 @@ from proof.tally import AFTER, Result, Tail, reads_under, recovery_of
 from proof.throng import Sturdy
 
 ROWS = 20
+INTERNAL = 500
 PROCESSES = (
     {"edit_calmly": 2, "label": 1, "ask": 4, "read": 1, "watch": 20, "live": 1},
     {"edit": 1, "bulk": 1, "make": 1, "foreign": 1, "ask": 4, "watch": 20},
@@ -191,7 +192,7 @@ async def _judge(fault: Fault, phase: Phase) -> tuple[Result, list[Violation]]:
     seconds = time.monotonic() - progress.begun
     result = Result(
         fault.name, round(seconds, 1), len(progress.injections), len(records), len(reads), under,
-        len(violations), recovery,
+        len(violations), sum(one.status == INTERNAL for one in records), recovery,
     )  # fmt: skip
     return result, violations
 

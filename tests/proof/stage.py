@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from processes import postmasters
 from proof.serving import PROGRAM, TESTS, serving
 
 WORKERS = 2
+SHELL = ("/bin/sh", "-c", 'FRESHLEDGER_POOL_TIMEOUT=1 exec "$@" 2>>"$0"')
+"""Starts the program with what it says in a file, and pools that can be exhausted."""
+
 SECONDS = 60
 """How long anything that must come again may take."""
 
@@ -40,12 +43,16 @@ class Postgres:
         await asyncio.to_thread(self._servers[-1].start)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all its processes."""
-        for process in postmasters(self._folder):
-            process.send_signal(number)
+        """Send a signal to all its processes, first to the one that would start others."""
+        everybody = postmasters(self._folder)
+        ids = {process.pid for process in everybody}
+        for process in sorted(everybody, key=lambda one: _parent(one) in ids):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     async def stop(self) -> None:
-        self.signal(signal.SIGCONT)
+        """End it at once, in whatever state it is; its folder is not needed any more."""
+        self.signal(signal.SIGKILL)
         for server in self._servers:
             await asyncio.to_thread(server.stop)
 
@@ -57,6 +64,12 @@ class Postgres:
             yield connection
         finally:
             connection.terminate()
+
+
+def _parent(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return process.ppid()
+    return 0
 
 
 class Proxying:
@@ -104,24 +117,27 @@ class Stage:
 
     def workers(self) -> list[psutil.Process]:
         """The program's living workers."""
-        return [
-            child
-            for child in self.program.children()
-            if child.status() != psutil.STATUS_ZOMBIE and "worker" in child.cmdline()
-        ]
+        return [child for child in self.program.children() if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess, FileNotFoundError):  # it is going at this moment
+        return process.status() != psutil.STATUS_ZOMBIE and "worker" in process.cmdline()
+    return False
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, planted: str | None) -> AsyncIterator[Stage]:
+async def staged(folder: Path, log: Path, *, planted: str | None) -> AsyncIterator[Stage]:
     """Start everything; with `planted` the program has that fault, and one process."""
     postgres = Postgres(folder)
     await postgres.start()
     try:
         await upgrade(postgres.url)
-        command: tuple[str, ...] = (PROGRAM, "serve")
+        command: tuple[str, ...] = (*SHELL, str(log), PROGRAM, "serve")
         options: tuple[str, ...] = ("--workers", str(WORKERS))
         if planted:
-            command, options = (sys.executable, "-m", "proof.faults", planted, "serve"), ()
+            command = (*SHELL, str(log), sys.executable, "-m", "proof.faults", planted, "serve")
+            options = ()
         async with (
             proxying(postgres.url) as proxy,
             serving(proxy.url, "--data-dir", str(folder), *options, command=command) as (

@@ -48,7 +48,7 @@ class Tail:
 
 
 class Result(msgspec.Struct):
-    """What one fault came to; times in seconds, None where it was never measured."""
+    """What one fault came to; `errors` were answered 500, `recovery` is in seconds."""
 
     fault: str
     seconds: float
@@ -57,6 +57,7 @@ class Result(msgspec.Struct):
     reads: int
     under: int
     violations: int
+    errors: int
     recovery: list[tuple[float, float]]
 
     @property
@@ -110,7 +111,7 @@ def table(results: Sequence[Result]) -> str:
         sum(one.seconds for one in results),
         *(
             sum(getattr(one, name) for one in results)
-            for name in ("injections", "operations", "reads", "under", "violations")
+            for name in ("injections", "operations", "reads", "under", "violations", "errors")
         ),
         [],
     )

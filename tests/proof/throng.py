@@ -25,6 +25,10 @@ from proof.live import LivePage
 from proof.load import Clients, Spec
 from proof.records import Outcome, Record, Recorder, Shown, now
 
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
+        asyncpg.InternalClientError)  # fmt: skip
+"""What asyncpg says of a connection that breaks; the last where it does so between two statements."""
+
 PAUSE = 0.1
 """Seconds before somebody who was not answered asks again."""
 SETTLES = 30.0
@@ -107,14 +111,14 @@ class Throng(Clients):
         while self.writing:
             try:
                 connection = await asyncpg.connect(client.site.database, timeout=5)
-            except (OSError, asyncpg.PostgresError, TimeoutError):
+            except LOST:
                 await asyncio.sleep(PAUSE)
                 continue
             try:
                 while self.writing:
                     await self._foreign_once(client, connection)
                     await asyncio.sleep(PAUSE)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except LOST:
                 await asyncio.sleep(PAUSE)
             finally:
                 connection.terminate()
@@ -137,6 +141,26 @@ class Throng(Clients):
                 Record(self.recorder.process, client.name, "foreign", invoked, now(), outcome,
                        "SQL", effects=effects)
             )  # fmt: skip
+
+    async def label(self, client: Client) -> None:
+        """As the others do; a label that could not be taken off stays, for its end would take it off."""
+        while self.writing:
+            name = self.text(client.name)
+            made, answer = await client.write(
+                "label", "POST", "/labels", (records.created("labels", name),), body={"name": name}
+            )
+            if made.outcome != "ok":
+                continue
+            label, rows = answer.json["id"], self.chance.sample(client.site.rows, 4)
+            for row in rows:
+                path = f"/transactions/{row}/labels/{label}"
+                await client.write("label", "PUT", path, (records.linked(row, label),))
+            path = f"/transactions/{rows[0]}/labels/{label}"
+            effects = (records.unlinked(rows[0], label),)
+            off, _ = await client.write("label", "DELETE", path, effects)
+            if off.outcome != "fail":
+                effects = (records.deleted("labels", label),)
+                await client.write("label", "DELETE", f"/labels/{label}", effects)
 
     async def ask(self, client: Client) -> None:
         """Ask for a list, a movement and the totals; who has the answer says so."""

@@ -26,6 +26,7 @@ from proof.stage import Stage, staged
 from proof.tally import Result, table
 
 INJECTIONS, UNDER, READS = 20, 30_000, 1_000_000
+LOG = "program.log"
 
 
 class Line:
@@ -55,7 +56,8 @@ class Line:
         start = "\r\x1b[K" if self._terminal else ""
         click.echo(
             f"{start}{result.fault}: {result.injections} injections, {result.reads:,} reads"
-            f" ({result.under:,} under it, {rate:.0f}/s), {result.violations} violations",
+            f" ({result.under:,} under it, {rate:.0f}/s), {result.violations} violations,"
+            f" {result.errors} answers 500",
             err=True,
         )
 
@@ -88,7 +90,7 @@ async def run(
     names: Sequence[str], seconds: float | None, planted: str | None, folder: Path
 ) -> tuple[list[Result], list[Violation]]:
     with data_folder() as data:
-        async with staged(data, planted=planted) as stage:
+        async with staged(data, folder / LOG, planted=planted) as stage:
             return await torture(stage, names, goal_for(names, seconds), folder)
 
 
@@ -121,9 +123,11 @@ def main(
             results, violations = runner.run(run(names, seconds, planted, folder))
     except KeyboardInterrupt:
         raise click.Abort from None
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    except BaseException:
+        click.echo(f"what the program said is in {folder / LOG}", err=True)
+        raise
+    if not violations:
+        shutil.rmtree(folder)
     click.echo(table(results))
     if json_file:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
