@@ -155,6 +155,8 @@ BAD: dict[str, tuple[Rule, str, list[Record]]] = {
     "answered another version": (checker.no_lost_edit, "ghost", [replace(WRITES[3], answered=3)]),
     "refused and done": (checker.no_lost_edit, "refused edit",
                          [replace(WRITES[9], outcome="fail")]),
+    "answered otherwise": (checker.done_once, "done twice",
+                           [replace(WRITES[3], same_again=False)]),
     "given up": (checker.no_lost_edit, "abandoned edit", [write("edit", LOST, 6, 7, outcome="left")]),
     "in parts": (checker.no_lost_edit, "torn edit",
                  [write("bulk", (value_set(2, "note", "b"), *LOST), 50, 55, outcome="unknown")]),
@@ -208,7 +210,7 @@ def test_every_rule_has_a_bad_history():
 def test_what_is_in_the_record_twice_was_done_twice():
     again = updated(LAST + 1, ANN, {1: (4, {"note": "a"})})
     truth = replay((noted.version, [noted]) for noted in (*NOTED, again))
-    found = check([WRITES[3]], truth, [checker.no_lost_edit])
+    found = check([WRITES[3]], truth, [checker.done_once])
     assert [one.rule for one in found] == ["done twice"]
 
 

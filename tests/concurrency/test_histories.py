@@ -25,5 +25,6 @@ async def test_clients_of_two_processes_and_workers(own_database: str, tmp_path)
     assert happened["settled"] == sum(
         FOLLOWERS.keys() & clients.keys() != set() for clients in PROCESSES
     )
+    assert any(one.same_again for one in run.records)
     assert not [str(one) for one in run.records if one.status == 500]
     assert sum(one.told is not None and one.told.first for one in run.records) > 2

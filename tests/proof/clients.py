@@ -123,8 +123,12 @@ class Client:
         row: int | None = None,
         base: int | None = None,
         tries: int = 3,
+        again: bool = False,
     ) -> tuple[Record, Answer]:
-        """Change something through the API; with a lost answer, again with the same key."""
+        """Change something through the API; with a lost answer, again with the same key.
+
+        `again`: also where the answer arrived, as a program does that crashed meanwhile.
+        """
         headers = self.site.program | {"Idempotency-Key": uuid4().hex}
         if base is not None:
             headers["If-Match"] = f'"{base}"'
@@ -136,6 +140,10 @@ class Client:
         outcome: Outcome = "unknown" if lost and answer.outcome == "fail" else answer.outcome
         record = self._record(kind, f"{method} {path}", replace(answer, invoked=invoked), outcome)
         record = replace(record, effects=effects, row=row, base=base)
+        if again and outcome == "ok":
+            repeated = await self.send(method, self.site.api + path, headers=headers, body=body)
+            same = (repeated.status, repeated.body) == (answer.status, answer.body)
+            record = replace(record, same_again=same if repeated.outcome == "ok" else None)
         if kind == "edit" and outcome == "ok":
             record = replace(record, answered=answer.json["version"])
         return self.recorder.add(record), answer

@@ -76,8 +76,9 @@ class Clients:
             column, value = "amount", records.plain(Decimal(self.chance.randrange(10**18)) / 10**12)
         effects = (records.value_set(row, column, value),)
         path, body = f"/transactions/{row}", {column: value}
+        again = self.chance.random() < 0.2
         record, _ = await client.write(
-            "edit", "PATCH", path, effects, body=body, row=row, base=base
+            "edit", "PATCH", path, effects, body=body, row=row, base=base, again=again
         )
         return record
 

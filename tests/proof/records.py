@@ -80,7 +80,8 @@ class Record:
 
     `effects` are what a write leaves in the ledger's record, see below; `base` is the version
     of `row` that an edit named, `answered` the one its answer told. A repeated request with
-    the same key is one operation, from its first sending to its last answer.
+    the same key is one operation, from its first sending to its last answer; `same_again` says
+    of one that was sent again after its answer whether it was answered so again.
     """
 
     process: str
@@ -95,6 +96,7 @@ class Record:
     row: int | None = None
     base: int | None = None
     answered: int | None = None
+    same_again: bool | None = None
     shown: Shown | None = None
     told: Told | None = None
 
