@@ -1,9 +1,14 @@
 """Every page of a ledger follows it."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
 from browser.live import opened
+
+NO_PAGES = {"/live", "/contacts/options", "/contacts/export", "/labels/options"}
+NO_PAGES |= {"/transactions/totals", "/exports/<>/file"}
 
 PAGES = (
     "",
@@ -14,6 +19,7 @@ PAGES = (
     "/transactions?q=nothing",
     "/transactions?min_amount=wrong",
     "/transactions/new",
+    "/transactions/bulk?every=1&do=label&text=One",
     "/transactions/{row}",
     "/contacts",
     "/contacts/import",
@@ -24,7 +30,9 @@ PAGES = (
     "/wallets/{wallet}",
     "/imports",
     "/imports/new",
-    "/export",
+    "/imports/{import_}",
+    "/exports/new?type=send",
+    "/exports/{export}",
     "/history",
     "/history/{version}",
     "/transactions/{row}/history",
@@ -35,13 +43,35 @@ PAGES = (
 async def ids(psql, books, rows):
     """What a ledger has, by the names in PAGES."""
     one = "INSERT INTO {} (ledger_id, name) VALUES ($1, 'One') RETURNING id"
+    import_ = await psql.fetchval(
+        "INSERT INTO imports (ledger_id, wallet_id, status) VALUES ($1, $2, 'cancelled')"
+        " RETURNING id",
+        books.ledger_id,
+        rows.wallet,
+    )
+    export = await psql.fetchval(
+        "INSERT INTO exports (ledger_id, user_id, format, query, status)"
+        " VALUES ($1, $2, 'csv', '', 'cancelled') RETURNING id",
+        books.ledger_id,
+        books.user_id,
+    )
     return {
+        "import_": import_,
+        "export": export,
         "row": rows.ids[39],
         "wallet": rows.wallet,
         "version": 1,
         "label": await psql.fetchval(one.format("labels"), books.ledger_id),
         "contact": await psql.fetchval(one.format("contacts"), books.ledger_id),
     }
+
+
+def test_no_page_of_a_ledger_is_forgotten(app):
+    begin = "/ledgers/<int:ledger_id>"
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith(begin)]
+    reading = {rule.rule.removeprefix(begin) for rule in rules if "GET" in rule.methods}
+    wanted = {re.sub(r"<[^>]*>", "<>", path) for path in reading} - NO_PAGES
+    assert {re.sub(r"\{\w+\}", "<>", page.partition("?")[0]) for page in PAGES} == wanted
 
 
 async def test_every_page_of_a_ledger_follows_it(own_page, psql, books, ids):

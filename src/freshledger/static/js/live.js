@@ -48,6 +48,7 @@
     bar.hidden = !parts.length;
     bar.dataset.kind = kind ?? "";
     if (bar.textContent !== text) bar.replaceChildren(...parts);
+    document.documentElement.style.setProperty("--livebar", `${bar.offsetHeight}px`); // what is sticky stands below
   };
 
   const link = (text, href) => Object.assign(document.createElement("a"), { textContent: text, href });
@@ -114,7 +115,7 @@
   const offline = () => {
     settle();
     show("offline");
-    say([`Offline since ${clock(heard)} (${frame.dataset.zone}): what you see may be out of date.`], "bad");
+    say([`Offline since ${clock(heard)} (${frame.dataset.zone}). What you see may be out of date.`], "bad");
   };
 
   const live = () => {
