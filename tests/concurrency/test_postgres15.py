@@ -14,12 +14,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from alembic import command
+from sqlalchemy import text
 from test_reads import test_gets_move_no_version  # noqa: F401 - the same, on another server
 from test_statements import *  # noqa: F403 - all of them, on another server
 from test_versions import Run
 
 from freshledger.app import Freshledger
 from freshledger.embedded.programs import account_for, as_account, give
+from freshledger.imports import exporting
 from freshledger.schema import alembic_config, upgrade
 from ledger import Ledger, let_in, make_ledger
 
@@ -97,3 +99,17 @@ async def test_a_write_is_on_the_next_page(site: Freshledger, db, ledger: Ledger
     assert "by the app" in await (await client.get(path, headers=headers)).get_data(as_text=True)
     await db.execute("UPDATE labels SET name = 'by psql' WHERE name = 'by the app'")
     assert "by psql" in await (await client.get(path, headers=headers)).get_data(as_text=True)
+
+
+async def test_snapshots_have_an_end(site: Freshledger):
+    """There is no transaction_timeout yet: statements and pauses are bounded."""
+    async with site.database.read() as session:
+        await exporting.begin_snapshot(session)
+        for name, value in (
+            ("statement_timeout", "1h"),
+            ("idle_in_transaction_session_timeout", "5min"),
+        ):
+            assert (await session.execute(text(f"SHOW {name}"))).scalar_one() == value
+    async with site.database.read() as session:
+        for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            assert (await session.execute(text(f"SHOW {name}"))).scalar_one() == "30s"
