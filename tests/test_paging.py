@@ -39,6 +39,39 @@ def test_a_cursor_of_another_list_or_order_is_refused():
             decode_cursor(text, scope=scope, columns=columns)
 
 
+async def test_a_forged_cursor_is_refused(books, client):
+    """Whoever knows how can make a cursor: what no list of ours has written is no place."""
+    time, amount = f"{books.ledger_id}:-time", f"{books.ledger_id}:-amount"
+    forged = [
+        ("transactions", {"sort": "-time"}, time, position)
+        for position in [("x", "1"), ("1", "x"), ("1", "9" * 30), ("9" * 18, "1"), ("", ""),
+                         ("\u0661", "1"), ("1.5", "1")]
+    ] + [
+        ("transactions", {"sort": "-amount"}, amount, position)
+        for position in [("NaN", "1", "1"), ("1e999999", "1", "1"), ("-1", "1", "1")]
+    ] + [
+        ("contacts", {}, "contacts:", position)
+        for position in [("a", "x"), ("a\0", "1"), ("a", "9" * 30)]
+    ]  # fmt: skip
+    for place, query, scope, position in forged:
+        for root in (books.path, books.api):
+            asked = query | {"cursor": Cursor(position).encode(scope=scope)}
+            answer = await client.get(f"{root}/{place}", query_string=asked)
+            text = await answer.get_data(as_text=True)
+            assert answer.status_code == 422, (place, position)
+            assert "ot a place in this list" in text
+    ours = [
+        ("transactions", {"sort": "-time"}, time, ("-1", "1")),
+        ("transactions", {"sort": "-amount"}, amount, ("0.5", "0", "1")),
+        ("contacts", {}, "contacts:", ("a", "1")),
+    ]
+    for place, query, scope, position in ours:
+        for root in (books.path, books.api):
+            asked = query | {"cursor": Cursor(position).encode(scope=scope)}
+            answer = await client.get(f"{root}/{place}", query_string=asked)
+            assert answer.status_code == 200, (place, position)
+
+
 @pytest.mark.parametrize("text", ["24", "501", "-25", "2.5e2", "٢٥", "x", "9" * 400])
 def test_a_limit_outside_is_refused(text):
     with pytest.raises(Invalid) as refusal:

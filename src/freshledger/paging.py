@@ -2,13 +2,17 @@
 
 A cursor is a position in an order, not a number of rows: rows that arrive or go meanwhile
 move nothing that follows. It is bound to its `scope` (which list, in which order), so that
-one of another list is refused. It holds nothing secret.
+one of another list is refused. It holds nothing secret, and nothing to be trusted: whoever
+knows how can make one.
 """
 
 import binascii
 import hashlib
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -18,6 +22,10 @@ from freshledger.errors import Invalid
 VERSION = 1
 MIN_LIMIT, MAX_LIMIT, DEFAULT_LIMIT = 25, 500, 50
 _CHECK_BYTES = 6
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_EXACT = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 Row = TypeVar("Row")
 
@@ -65,6 +73,40 @@ def decode_cursor(text: str, *, scope: str, columns: int) -> Cursor:
     if version != VERSION or not fits or canonical.encode(scope=scope) != text:
         raise _refusal()
     return canonical
+
+
+def whole_number(text: str) -> int:
+    """Read a cursor's column that is an id or a count; raises Invalid, field cursor."""
+    if not _WHOLE.fullmatch(text):
+        raise _refusal()
+    return int(text)
+
+
+def microseconds(moment: datetime) -> str:
+    """Write a time as a cursor's column: microseconds since 1970."""
+    return str((moment - _EPOCH) // _MICROSECOND)
+
+
+def moment_of(text: str) -> datetime:
+    """Read a time of `microseconds`; raises Invalid, field cursor."""
+    try:
+        return _EPOCH + whole_number(text) * _MICROSECOND
+    except OverflowError as error:
+        raise _refusal() from error
+
+
+def exact_number(text: str) -> Decimal:
+    """Read a cursor's column that is an amount's size; raises Invalid, field cursor."""
+    if not _EXACT.fullmatch(text):
+        raise _refusal()
+    return Decimal(text)
+
+
+def stored_text(text: str) -> str:
+    """Read a cursor's column that is text; raises Invalid, field cursor, for what no row holds."""
+    if "\0" in text:
+        raise _refusal()
+    return text
 
 
 def parse_limit(text: str | None, *, default: int = DEFAULT_LIMIT) -> int:

@@ -204,3 +204,18 @@ async def test_two_tabs_import_the_same_book_at_once(books, post, psql):
         )
         == 59
     )
+
+
+async def test_notes_that_are_too_long_together_are_not_cut(books, send, post, psql):
+    root = f"{books.api}/contacts"
+    _, ann = await send("POST", root, {"name": "Ann", "note": "a" * 1500})
+    _, bob = await send("POST", root, {"name": "Bob", "note": "b" * 499})
+    _, eve = await send("POST", root, {"name": "Eve", "note": "e" * 500})
+    answer, problem = await send("POST", f"{root}/{eve['id']}/merge", {"into": ann["id"]})
+    assert (answer.status_code, problem["field"]) == (422, "into")
+    refused = await post(f"{books.path}/contacts/{eve['id']}/merge", into="Ann")
+    assert refused.status_code == 422
+    assert "shorten one of them" in await refused.get_data(as_text=True)
+    assert await psql.fetchval("SELECT note FROM contacts WHERE id = $1", eve["id"]) == "e" * 500
+    _, kept = await send("POST", f"{root}/{bob['id']}/merge", {"into": ann["id"]})
+    assert kept["note"] == "a" * 1500 + "\n" + "b" * 499

@@ -316,7 +316,7 @@ async def test_a_change_nobody_recorded_is_shown_as_such(site, rows):
     path = f"{site.books.path}/transactions/{rows.ids[0]}/note"
     text = await site.post(path, 412, note="mine", version="1", back="")
     assert "changed by an import or another program" in text
-    assert "when you began" not in text
+    assert "When you began" not in text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from freshledger import named
 from freshledger.contacts import books, repository
 from freshledger.contacts.address_book import write_book
-from freshledger.errors import PreconditionFailed
+from freshledger.errors import Invalid, PreconditionFailed
 from freshledger.merging import Seen
 from freshledger.models import Contact
 
@@ -13,23 +13,25 @@ from freshledger.models import Contact
 async def merge_contacts(session: AsyncSession, *, ledger_id: int, gone: int, kept: int) -> None:
     """Give contact `kept` all that `gone` has, its note too, and delete `gone`.
 
-    Raises NotFound or Invalid.
+    Raises NotFound, and Invalid, field into, also where both notes together are too long.
     """
     await named.lock_pair(session, Contact, ledger_id=ledger_id, gone=gone, kept=kept)
     leaving = await repository.get_contact(session, ledger_id=ledger_id, contact_id=gone)
     staying = await repository.get_contact(session, ledger_id=ledger_id, contact_id=kept)
+    note = staying.note
+    if leaving.note not in note:
+        note = f"{note}\n{leaving.note}".strip()
+    if len(note) > named.MAX_NOTE:
+        raise Invalid(
+            f"into: the notes of both have more than {named.MAX_NOTE:,} characters together;"
+            " shorten one of them first",
+            field="into",
+        )
     await repository.move_uses(session, ledger_id=ledger_id, gone=gone, kept=kept)
     await repository.delete_contact(session, ledger_id=ledger_id, contact_id=gone)
-    if leaving.note and leaving.note not in staying.note:
-        note = f"{staying.note}\n{leaving.note}".strip()
-        await named.update_named(
-            session,
-            Contact,
-            ledger_id=ledger_id,
-            row_id=kept,
-            seen=None,
-            values={"note": note},
-        )
+    await named.update_named(
+        session, Contact, ledger_id=ledger_id, row_id=kept, seen=None, values={"note": note}
+    )
 
 
 async def delete_contact(

@@ -28,7 +28,7 @@ from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Invalid, NotFound
 from freshledger.merging import Seen
 from freshledger.models import Contact, ContactAddress, Transaction
-from freshledger.paging import Cursor, Page, page_of
+from freshledger.paging import Cursor, Page, page_of, stored_text, whole_number
 
 COUNTED = 1000
 """Uses are counted up to this: one more means 'more than'."""
@@ -68,7 +68,8 @@ async def list_contacts(
     chosen = select(Contact.id).where(*where).limit(limit + 1)
     behind = False
     if cursor.position:
-        place = tuple_(literal(cursor.position[0]), literal(int(cursor.position[1])))
+        name, identifier = cursor.position
+        place = tuple_(literal(stored_text(name)), literal(whole_number(identifier)))
         chosen = chosen.where(key < place if cursor.backward else key > place)
         passed = key >= place if cursor.backward else key <= place
         behind = bool(await session.scalar(select(exists().where(*where, passed))))

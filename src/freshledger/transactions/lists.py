@@ -1,8 +1,7 @@
 """One page of the list in one statement, which is one snapshot: rows, names, version."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -34,7 +33,16 @@ from freshledger.models import (
     TransactionLabel,
     Wallet,
 )
-from freshledger.paging import Cursor, Page, decode_cursor, page_of
+from freshledger.paging import (
+    Cursor,
+    Page,
+    decode_cursor,
+    exact_number,
+    microseconds,
+    moment_of,
+    page_of,
+    whole_number,
+)
 from freshledger.transactions.access import Order, any_of, top
 from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, shape_of
 from freshledger.transactions.filters import Paging, TransactionFilter
@@ -42,8 +50,6 @@ from freshledger.transactions.periods import Clock, begin, end
 from freshledger.transactions.rows import LabelTag, TransactionRow
 
 _LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer())
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 async def list_transactions(
@@ -197,12 +203,12 @@ def _key(*, by_amount: bool) -> Callable[[TransactionRow], tuple[str, ...]]:
 
 
 def _time_key(moment: datetime, identifier: int) -> tuple[str, str]:
-    return str((moment - _EPOCH) // _MICROSECOND), str(identifier)
+    return microseconds(moment), str(identifier)
 
 
 def _place(position: tuple[str, ...] | None) -> dict[str, Any]:
     if position is None:
         return {}
-    *amount, microseconds, identifier = position
-    place = {"place_time": _EPOCH + int(microseconds) * _MICROSECOND, "place_id": int(identifier)}
-    return place | ({"place_amount": Decimal(amount[0])} if amount else {})
+    *amount, moment, identifier = position
+    place = {"place_time": moment_of(moment), "place_id": whole_number(identifier)}
+    return place | ({"place_amount": exact_number(amount[0])} if amount else {})

@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -123,14 +122,20 @@ def choice(
     one: Lost, control: Control, *, yours: str, text: Text = _plain_text, name: str = ""
 ) -> Choice:
     """Return a column in conflict as a page's field; `name` is the form's, if it is another."""
+    titles = dict(control.options)
+
+    def read(value: Any) -> str:  # noqa: ANN401 - a column's value
+        written = text(one.field, value)
+        return titles.get(written, written)
+
     return Choice(
         name=name or one.field,
         control=control,
-        theirs=text(one.field, one.theirs),
+        theirs=read(one.theirs),
         yours=yours,
-        base=None if one.base is UNSET else text(one.field, one.base),
+        base=None if one.base is UNSET else read(one.base),
         by=one.changed_by,
-        when=_moment(one.changed_at) if one.changed_at else None,
+        when=local_time(one.changed_at) if one.changed_at else None,
     )
 
 
@@ -167,14 +172,10 @@ def refused_deletion(
 def _sentence(one: Lost, title: str, text: Text) -> str:
     by, at = one.changed_by or "somebody", one.changed_at
     was = "" if one.base is UNSET else f" from {_quoted(text(one.field, one.base))}"
-    when = f" on {_moment(at)} ({viewer().time_zone})" if at else ""
+    when = f" on {local_time(at)} ({viewer().time_zone})" if at else ""
     return f"{by} changed its {title}{was} to {_quoted(text(one.field, one.theirs))}{when}"
 
 
 def _quoted(text: str) -> str:
     short = text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
     return f"“{short}”" if short else "nothing"
-
-
-def _moment(at: datetime) -> str:
-    return local_time(at)
