@@ -4,14 +4,23 @@ Each check runs over the sound hook, where it holds, and over planted faults, wh
 """
 
 import asyncio
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
 from faults import FAULTS
 from probe import SOUND, Hook, Site, new_tag, serving
+from quart.datastructures import FileStorage
+from sending import Sender, count_movements, movement, new_key
 from sqlalchemy.exc import SQLAlchemyError
 
+from books import Books, signed_in
+from freshledger.app import create_app
+from freshledger.settings import Settings
 from freshledger.web import outcome
+from freshledger.web.idempotency import FIELD
 from proxy import Fault, Proxy, proxied
 
 LIMITS = {"pool_size": 5, "pool_timeout": 2.0, "lock_timeout": 1.0, "statement_timeout": 1.0}
@@ -168,3 +177,114 @@ async def test_holds(check, probe_url: str, psql: asyncpg.Connection):
 async def test_catches(check, fault: str, probe_url: str, psql: asyncpg.Connection):
     with pytest.raises((AssertionError, TimeoutError, SQLAlchemyError)):
         await run(check, FAULTS[fault], probe_url, psql)
+
+
+@pytest.fixture
+async def proxy(database_url: str):
+    async with proxied(database_url) as proxy, asyncio.timeout(20):
+        yield proxy
+
+
+@pytest.fixture
+async def sender(proxy: Proxy, books: Books, tmp_path: Path):
+    """A browser of the whole application, whose database is behind the proxy."""
+    app = create_app(Settings(data_dir=tmp_path, database_url=proxy.url))
+    async with app.test_app():
+        yield Sender(signed_in(app, books), books)
+
+
+_TYPED = {"occurred_at": "2026-01-02T03:04:05", "status": "confirmed"}
+
+
+async def sends(sender: Sender, way: str, key: str | None, body: dict):
+    if way == "api":
+        return await sender.post("/transactions", body, key)
+    return await sender.form("/transactions", body | _TYPED, key)
+
+
+GOOD = {"api": 201, "form": 303}
+
+
+@pytest.mark.parametrize("fault", [*LOST_REPLIES, *LOST_COMMITS], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("keyed", [True, False], ids=["key", "no key"])
+@pytest.mark.parametrize("way", GOOD)
+async def test_a_write_is_done_once(sender, proxy, psql, way, keyed, fault):
+    books = sender.books
+    body, key = await movement(psql, books), new_key() if keyed else None
+    before = proxy.commits
+    proxy.at_commit(fault)
+    response = await sends(sender, way, key, body)
+    assert response.status_code == GOOD[way], await response.get_data(as_text=True)
+    assert "Idempotency-Replayed" not in response.headers
+    assert await count_movements(psql, books) == 1
+    assert proxy.commits - before == (2 if fault in LOST_COMMITS else 1)
+    if key:
+        again = await sends(sender, way, key, body)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.headers["Location"] == response.headers["Location"]
+        assert await count_movements(psql, books) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.AWAY_REPLY, Fault.AWAY_COMMIT], ids=lambda fault: fault.name
+)
+@pytest.mark.parametrize("way", GOOD)
+async def test_when_nobody_knows_the_same_key_helps(sender, proxy, psql, books, way, fault):
+    body, key = await movement(psql, books), new_key()
+    proxy.at_commit(fault)
+    unknown = await sends(sender, way, key, body)
+    assert unknown.status_code == 503
+    told = await unknown.get_data(as_text=True)
+    assert "it is not done twice" in told
+    if way == "form":
+        assert f'name="idempotency_key" value="{key}"' in told
+        assert 'name="amount" value="1"' in told
+    proxy.open()
+    again = await sends(sender, way, key, body)
+    assert again.status_code == GOOD[way]
+    assert ("Idempotency-Replayed" in again.headers) == (fault is Fault.AWAY_REPLY)
+    assert await count_movements(psql, books) == 1
+
+
+async def test_an_id_that_was_given_again_after_a_crash(database, psql, books):
+    """The server says committed of an id whose transaction was lost: its row is not there."""
+    async with psql.transaction():
+        await psql.execute("UPDATE users SET name = name WHERE id = $1", books.user_id)
+        xid = int(await psql.fetchval("SELECT pg_current_xact_id()::text"))
+    lost = outcome.Written(books.user_id, new_key(), datetime.now(UTC))
+    assert await outcome.find_outcome(database, outcome.Mark(xid)) is True
+    assert await outcome.find_outcome(database, outcome.Mark(xid, lost)) is False
+
+
+async def test_an_id_that_has_yet_to_be_given(database):
+    assert await outcome.find_outcome(database, outcome.Mark(2**40 + 5)) is False
+
+
+async def test_a_row_of_the_same_key_by_another_transaction(database, psql, books):
+    """An equal request that came meanwhile did it: the answer to be sent is its own."""
+    key = new_key()
+    made = "INSERT INTO idempotency_keys (user_id, key, request) VALUES ($1, $2, '')"
+    async with psql.transaction():
+        at = await psql.fetchval(f"{made} RETURNING created_at", books.user_id, key)
+        xid = int(await psql.fetchval("SELECT pg_current_xact_id()::text"))
+    row = outcome.Written(books.user_id, key, at)
+    assert await outcome.find_outcome(database, outcome.Mark(xid, row)) is True
+    assert await outcome.find_outcome(database, outcome.Mark(xid - 1, row)) is False
+    later = outcome.Written(books.user_id, key, at + timedelta(microseconds=1))
+    assert await outcome.find_outcome(database, outcome.Mark(xid, later)) is False
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.LOSE_REPLY, Fault.LOSE_COMMIT], ids=lambda fault: fault.name
+)
+@pytest.mark.parametrize("keyed", [True, False], ids=["key", "no key"])
+async def test_an_upload_begins_one_import(sender, proxy, psql, books, keyed, fault):
+    form = {"csrf_token": books.csrf_token, "wallet": "Files"}
+    form |= {FIELD: new_key()} if keyed else {}
+    proxy.at_commit(fault)
+    for _ in range(1 + keyed):
+        files = {"files": FileStorage(io.BytesIO(b"a,b\n1,2\n"), filename="a.csv", name="files")}
+        response = await sender.client.post(f"{books.path}/imports", form=form, files=files)
+        assert response.status_code == 303
+    found = await psql.fetch("SELECT id FROM imports WHERE ledger_id = $1", books.ledger_id)
+    assert [response.headers["Location"]] == [f"{books.path}/imports/{row['id']}" for row in found]

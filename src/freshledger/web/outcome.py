@@ -67,7 +67,7 @@ async def _was_committed(connection: AsyncConnection, mark: Mark) -> bool | None
         return None if status is None else status == "committed"
     values = {"user_id": mark.row.user_id, "key": mark.row.key, "at": mark.row.at}
     found = await connection.execute(_ROW, values | {"xid": str(mark.xid % 2**32)})
-    return found.one_or_none() is not None
+    return bool(found.scalar_one())
 
 
 async def _status(connection: AsyncConnection, xid: int) -> str | None:
@@ -83,6 +83,7 @@ async def _status(connection: AsyncConnection, xid: int) -> str | None:
 _IN_THE_FUTURE = "22023"
 _STATUS = text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
 _ROW = text("""
-SELECT FROM idempotency_keys
-WHERE user_id = :user_id AND key = :key AND created_at = :at AND xmin::text = :xid
+SELECT EXISTS (
+  SELECT FROM idempotency_keys
+  WHERE user_id = :user_id AND key = :key AND created_at = :at AND xmin::text = :xid)
 """)
