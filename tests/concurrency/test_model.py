@@ -5,16 +5,14 @@ and the ledger's version are after it.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -27,8 +25,10 @@ from hypothesis.stateful import (
 
 from books import make_books, signed_in
 from freshledger.app import create_app
+from freshledger.transactions import bulk, repository
+from freshledger.web import freshness
+from proof.model import Model, Movement
 from proof.pages import shown_list
-from proof.records import Row, plain
 
 ADDRESSES = (None, "0x" + "a" * 40, "0x" + "b" * 40)
 NOTES = st.sampled_from(["", "rent", "salary", "gift"])
@@ -37,70 +37,7 @@ ASSETS = st.sampled_from(["BTC", "ETH"])
 PLACES = st.integers(0, 1000)
 """Which of the things that are there, counted round."""
 
-EXAMPLES, STEPS = 10, 30
-
-
-@dataclass(frozen=True)
-class Movement:
-    """A movement as the model has it; `contact` is the one that was set by hand."""
-
-    version: int
-    note: str
-    amount: str
-    contact: int | None
-    asset: str
-    counterparty: str | None
-
-    def values(self) -> dict[str, Any]:
-        return {"note": self.note, "amount": self.amount, "contact_id": self.contact}
-
-
-@dataclass
-class Model:
-    """A ledger as it has to be; `past` has every version of every movement."""
-
-    version: int = 0
-    rows: dict[int, Movement] = field(default_factory=dict)
-    past: dict[tuple[int, int], Movement] = field(default_factory=dict)
-    labels: dict[int, tuple[str, int]] = field(default_factory=dict)
-    links: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
-    contacts: dict[int, tuple[str, int]] = field(default_factory=dict)
-    addresses: dict[str, int] = field(default_factory=dict)
-
-    def put(self, row: int, movement: Movement) -> None:
-        self.rows[row] = movement
-        self.past[row, movement.version] = movement
-
-    def set(self, row: int, **values: Any) -> None:
-        """Update a movement, which gives it another version."""
-        was = self.rows[row]
-        self.put(row, replace(was, version=was.version + 1, **values))
-
-    def wants(self, row: int, base: int | None, values: dict[str, Any]) -> dict[str, Any] | None:
-        """What of a correction is set; None where it is lost. `base` None stands for `*`."""
-        now = self.rows[row].values()
-        changed = {name: value for name, value in values.items() if now[name] != value}
-        if base is None or base == self.rows[row].version:
-            return changed
-        then = self.past.get((row, base))
-        if then is None:  # it never was: ahead of the row, or before its first version
-            return None if changed or base > self.rows[row].version else {}
-        return None if any(now[name] != then.values()[name] for name in changed) else changed
-
-    def shown(self) -> tuple[dict[int, Row], dict[int, int | None]]:
-        """The list as the API has to show it: the rows, and the contact of each."""
-        rows, contacts = {}, {}
-        for row, one in self.rows.items():
-            labels = tuple(sorted(self.labels[label][0] for label in self.links[row]))
-            rows[row] = Row(one.version, one.note, one.amount, labels)
-            contacts[row] = one.contact or self.addresses.get(one.counterparty or "")
-        return rows, contacts
-
-    def sums(self) -> dict[str, str]:
-        net: defaultdict[str, Decimal] = defaultdict(Decimal)
-        for one in self.rows.values():
-            net[one.asset] += Decimal(one.amount)
-        return {asset: plain(total) for asset, total in net.items()}
+EXAMPLES, STEPS = 14, 30
 
 
 @dataclass
@@ -410,14 +347,39 @@ class ApiBesideModel(RuleBasedStateMachine):
         self.tag = (response.headers["ETag"], self.model.version)
 
 
-def test_the_api_is_as_its_model(bench: Bench):
+def draw(bench: Bench, examples: int, **options: Any) -> None:
+    """Ask for so many sequences of requests, each of a new ledger."""
     machine = type("ApiBesideThisModel", (ApiBesideModel,), {"bench": bench})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),
+            **options,
         ),
     )
+
+
+def test_the_api_is_as_its_model(bench: Bench):
+    draw(bench, EXAMPLES)
+
+
+async def overwrite(_session: Any, past: Any, wanted: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if past.now[name] != value}
+
+
+PLANTED: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "an edit that looks at no version": (repository, "merge", overwrite),
+    "a bulk edit of another set": (bulk, "_check", lambda *_: None),
+    "a tag for all versions": (freshness, "etag", lambda _: "always"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_noticed(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    module, attribute, fault = PLANTED[name]
+    monkeypatch.setattr(module, attribute, fault)
+    with pytest.raises(AssertionError):
+        draw(bench, 50, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
