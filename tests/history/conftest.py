@@ -56,11 +56,9 @@ class Desk:
     async def do(self, path: str, **form: Any) -> int:
         """Post a form that is accepted; returns the ledger's version then."""
         answer = await self.post(path, **form)
-        assert answer.status_code == 303, (
-            path,
-            answer.status_code,
-            await answer.get_data(as_text=True),
-        )
+        page = await answer.get_data(as_text=True)
+        main = re.sub(r"\s*<[^>]+>\s*", " ", page.partition("<main")[2].partition("</main>")[0])
+        assert answer.status_code == 303, f"{path} {answer.status_code} {main}"
         return await self.version()
 
     async def api(self, method: str, path: str, body: Any = None, **headers: str) -> Response:

@@ -7,8 +7,10 @@ from typing import Any
 
 from freshledger.amounts import format_amount
 from freshledger.chains import display_address
+from freshledger.history.commands import way_of
 from freshledger.history.filters import KINDS, OPERATIONS, HistoryFilter
 from freshledger.history.naming import Names, as_recorded, in_version
+from freshledger.history.obstacles import Obstacle
 from freshledger.history.repository import RowChange, UndoneBy, Version
 from freshledger.history.words import count_of, describe, name_of, transaction_text
 from freshledger.text import clean_text
@@ -150,10 +152,40 @@ def shown_version(
         "rows": [row for row in shown if row["fields"]],
         "more": version.count - len(changes),
         "count": version.count,
+        "way": way_of(version).kind,
         "undid": next((u for u in undos if u.by == version.version), None),
         "undone": [u for u in undos if u.version == version.version],
         "stands": stands(version.version, undos),
     }
+
+
+def obstacle_text(one: Obstacle, names: Names) -> str:
+    """Say what stands in the way of an undo."""
+    place = "transactions" if one.table == "transaction_labels" else one.table
+    subject = _what(RowChange(place, "U", one.row, None, None), names)
+    if one.label is not None:
+        subject = (
+            f"Label {name_of(names, 'labels', one.label)} on {subject[:1].lower()}{subject[1:]}"
+        )
+    fields = [_TITLES[name].lower() for name in one.fields if name in _TITLES]
+    return {
+        "gone": f"{subject}: it is gone",
+        "changed": f"{subject}: {', '.join(fields) or 'it'} changed since",
+        "there": f"{subject}: it is there again",
+        "needs": f"{subject}: it is gone, and what would be put back needs it",
+        "taken": f"{subject}: it has taken the name or the place of what would be put back",
+        "used": f"{subject}: it hangs on what would be taken away",
+    }[one.why]
+
+
+def shown_steps(version: Version) -> list[str]:
+    """Say what undoing a version does, the last first; what follows by itself is left out."""
+    ways = {"I": "{} taken away again", "U": "{} put back as before", "D": "{} brought back"}
+    return [
+        ways[group.operation].format(count_of(group.count, group.table))
+        for group in reversed(version.groups)
+        if (group.table, group.operation) != ("transaction_labels", "U")
+    ]
 
 
 def version_has(version: Version, table: str, operation: str) -> bool:

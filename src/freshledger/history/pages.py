@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 
 from freshledger.changelog import name_actors
 from freshledger.errors import Invalid
-from freshledger.history import display, repository
+from freshledger.history import display, repository, undo_pages
 from freshledger.history.filters import KINDS, OPERATIONS, HistoryFilter
 from freshledger.history.naming import Names, as_recorded, find_names, in_version
 from freshledger.history.repository import Version
@@ -17,10 +17,12 @@ from freshledger.paging import Cursor, Page, decode_cursor, parse_limit
 from freshledger.transactions import repository as transactions
 from freshledger.transactions.periods import Clock
 from freshledger.web.context import ledger, viewer
+from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render
 from freshledger.web.session import current_session
 
 blueprint = Blueprint("history", __name__)
+blueprint.register_blueprint(undo_pages.blueprint)
 
 ROOT = "/ledgers/<int:ledger_id>/history"
 ONE = f"{ROOT}/<int:number>"
@@ -30,6 +32,7 @@ ROWS = 100
 
 
 @blueprint.get(ROOT)
+@unversioned("people")
 async def list_versions(ledger_id: int) -> ResponseReturnValue:
     """Show what was done, newest first; a filter that is wrong is 422."""
     try:
@@ -42,6 +45,7 @@ async def list_versions(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/ledgers/<int:ledger_id>/transactions/<int:transaction_id>/history")
+@unversioned("people")
 async def show_transaction_history(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Show what became of one transaction."""
     await transactions.get_transaction(
@@ -64,6 +68,7 @@ async def show_transaction_history(ledger_id: int, transaction_id: int) -> Respo
 
 
 @blueprint.get(ONE)
+@unversioned("people")
 async def show_version(ledger_id: int, number: int) -> ResponseReturnValue:
     """Show one version with all its rows, by pages."""
     session = current_session()

@@ -215,12 +215,17 @@ async def take_back_import(ledger_id: int, import_id: int) -> ResponseReturnValu
     return see_other(_url("show_import", import_id))
 
 
-async def begin_taking_back(import_id: int, answer: Answer) -> asyncio.Task[Any]:
-    """Claim an import and start to take it back; raises Conflict if it is not there for that."""
+async def begin_taking_back(
+    import_id: int, answer: Answer, *, also: runner.Also | None = None
+) -> asyncio.Task[Any]:
+    """Claim an import and start to take it back; raises Conflict if it is not there for that.
+
+    `also` is done in the transaction that takes it back.
+    """
     app, key = this_app(), key_of(import_id)
     await runner.claim_taking_back(current_session(), key)
     await commit_early(await answer(import_id))
-    work = runner.run_taking_back(app.database, key, actor=viewer().actor)
+    work = runner.run_taking_back(app.database, key, actor=viewer().actor, also=also)
     return app.tasks.start(work, f"import {key.ledger_id}/{import_id}")
 
 

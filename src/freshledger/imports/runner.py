@@ -1,7 +1,7 @@
 """Commits imports and takes them back: tasks of this process with sessions of their own, which outlive the browser."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, text
@@ -17,6 +17,9 @@ from freshledger.imports.preview import Counts
 from freshledger.imports.staging import Report, plan_for_many
 from freshledger.imports.work import COMMITTING, TAKING_BACK
 from freshledger.settings import Settings
+
+Also = Callable[[AsyncSession], Awaitable[None]]
+"""What is written in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +173,18 @@ async def claim_taking_back(session: AsyncSession, key: Key) -> None:
     )
 
 
-async def run_taking_back(database: Database, key: Key, *, actor: str) -> int:
-    """Take a claimed import back, all of it or nothing; returns how many movements are gone."""
+async def run_taking_back(
+    database: Database, key: Key, *, actor: str, also: Also | None = None
+) -> int:
+    """Take a claimed import back, all of it or nothing; returns how many movements are gone.
+
+    `also` is done in the same transaction.
+    """
 
     async def take_back(session: AsyncSession) -> int:
         await session.execute(_PREPARE, {"actor": actor, "batch": ""})
+        if also:
+            await also(session)
         return await take_back_import(session, key=key)
 
     return await work.run(database, key, TAKING_BACK, take_back)
