@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --fork-s
 	--exclude-newer P7D --generate-hashes --no-annotate --no-header --no-emit-index-url \
 	$(if $(upgrade),--upgrade)
 
-.PHONY: help setup serve demo test check fix migration lock
+.PHONY: help setup serve demo test torture check fix migration lock
 .NOTPARALLEL:
 
 help:  ## list these commands
@@ -30,6 +30,9 @@ demo: $(RUNTIME) $(VENDOR)/htmx.min.js  ## the same with a demo ledger, in a dat
 
 test: setup  ## run the tests on all cores (args="tests/cli -k psql" for some)
 	@$(BIN)/pytest -n auto $(args)
+
+torture: setup  ## check all it shows while everything around it breaks (args="--seconds 60")
+	@PYTHONPATH=tests $(BIN)/python -m proof.torture $(args)
 
 check: setup  ## everything CI checks: format, lint, types, floors, migrations, tests
 	$(BIN)/ruff format --check --quiet

@@ -143,7 +143,10 @@ class Throng(Clients):
             )  # fmt: skip
 
     async def label(self, client: Client) -> None:
-        """As the others do; a label that could not be taken off stays, for its end would take it off."""
+        """Put labels on movements and take one off; a label stays that may still be on it.
+
+        For the label's end takes it off everything, and a refused request would seem to have.
+        """
         while self.writing:
             name = self.text(client.name)
             made, answer = await client.write(
@@ -152,11 +155,15 @@ class Throng(Clients):
             if made.outcome != "ok":
                 continue
             label, rows = answer.json["id"], self.chance.sample(client.site.rows, 4)
+            put = False
             for row in rows:
                 path = f"/transactions/{row}/labels/{label}"
-                await client.write("label", "PUT", path, (records.linked(row, label),))
-            path = f"/transactions/{rows[0]}/labels/{label}"
-            effects = (records.unlinked(rows[0], label),)
+                on, _ = await client.write("label", "PUT", path, (records.linked(row, label),))
+                put = on.outcome == "ok"
+            if not put:
+                continue
+            path = f"/transactions/{rows[-1]}/labels/{label}"
+            effects = (records.unlinked(rows[-1], label),)
             off, _ = await client.write("label", "DELETE", path, effects)
             if off.outcome != "fail":
                 effects = (records.deleted("labels", label),)

@@ -1,0 +1,70 @@
+"""What counts as a read under a fault, and what the table says."""
+
+import pytest
+
+from proof.injectors import Injection
+from proof.records import Record
+from proof.tally import AFTER, Result, Tail, reads_under, recovery_of, table
+
+SECOND = 10**9
+
+
+def record(kind: str, invoked: int, returned: int, outcome: str = "ok") -> Record:
+    return Record("p", "c", kind, invoked, returned, outcome)
+
+
+def test_a_read_counts_if_it_began_during_the_fault_or_within_two_seconds_after():
+    faults = [Injection(100, 200, 200), Injection(200 + AFTER + 10, 200 + AFTER + 20, 0)]
+    begun = [
+        99,
+        100,
+        150,
+        200,
+        200 + AFTER,
+        201 + AFTER,
+        210 + AFTER,
+        220 + 2 * AFTER,
+        221 + 2 * AFTER,
+    ]
+    assert [reads_under([one], faults) for one in begun] == [0, 1, 1, 1, 1, 0, 1, 1, 0]
+    assert reads_under(reversed(begun), faults) == 6
+    assert reads_under(begun, []) == 0
+
+
+def test_recovery_is_the_first_write_and_read_that_began_after_and_were_answered():
+    fault = Injection(0, 5 * SECOND, 5 * SECOND)
+    history = [
+        record("edit", 4 * SECOND, 6 * SECOND),
+        record("edit", 5 * SECOND, 6 * SECOND, "fail"),
+        record("foreign", 5 * SECOND, 6 * SECOND),
+        record("label", 6 * SECOND, 8 * SECOND),
+        record("event", 6 * SECOND, 6 * SECOND),
+        record("not_modified", 5 * SECOND, 7 * SECOND),
+    ]
+    assert recovery_of(fault, history) == (3.0, 2.0)
+    with pytest.raises(AssertionError, match="never recovered"):
+        recovery_of(fault, history[:3])
+
+
+def test_a_history_is_followed_while_it_is_written(tmp_path):
+    path = tmp_path / "p.jsonl"
+    tail = Tail(path)
+    assert tail.new() == []
+    line = b'{"kind": "%s", "invoked": 1, "returned": 2, "outcome": "%s"}\n'
+    path.write_bytes(line % (b"api", b"ok") + line % (b"api", b"fail") + b'{"kind": "ev')
+    assert [one.is_read for one in tail.new()] == [True, False]
+    with path.open("ab") as file:
+        file.write(b'ent", "invoked": 3, "returned": 3}\n')
+    assert [(one.kind, one.is_read) for one in tail.new()] == [("event", True)]
+    assert tail.new() == []
+
+
+def test_the_table_has_a_row_for_each_fault_and_one_for_all():
+    one = Result("a worker killed", 9.0, 20, 5000, 4000, 3000, 0, 0, [(0.5, 0.25), (1.5, 0.75)])
+    two = Result("none", 1.0, 1, 10, 9, 8, 1, 0, [])
+    rows = table([one, two]).splitlines()
+    assert (
+        rows[2]
+        == "| a worker killed | 20 | 5,000 | 4,000 | 3,000 | 0 | 1.00 / 1.50 s | 0.50 / 0.75 s |"
+    )
+    assert rows[4] == "| **all** | 21 | 5,010 | 4,009 | 3,008 | 1 |  |  |"
