@@ -433,6 +433,9 @@ async def everything(app: Freshledger, psql: asyncpg.Connection) -> AllRows:
     await psql.execute(
         "UPDATE imports SET user_id = $2 WHERE ledger_id = $1", made.ledger_id, former.id
     )
+    async with psql.transaction():
+        await psql.execute(f"SET LOCAL freshledger.actor = 'user:{former.id}'")
+        await psql.execute("UPDATE labels SET color = 'red' WHERE ledger_id = $1", made.ledger_id)
     return made
 
 
