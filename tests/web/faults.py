@@ -5,12 +5,14 @@ faults it is for, and must fail.
 """
 
 import asyncio
+from functools import partial
 
 from quart import Quart, g, request
 from sqlalchemy.exc import DBAPIError
 
 from freshledger.database import is_retryable
-from freshledger.web import outcome, session
+from freshledger.web import idempotency, outcome, session
+from freshledger.web.context import act_as
 from freshledger.web.session import FreshQuart, UnitOfWork
 
 
@@ -297,6 +299,35 @@ async def _as_it_is_now(database, mark):
     async with database.asking() as connection:
         return await outcome._status(connection, mark.xid) == "committed"
 
+
+async def _keep_first(user_id, begin=idempotency.begin_writing):
+    """Take the key in a transaction of its own, before what it stands for."""
+    answer = await begin(user_id)
+    unit = session.current_unit()
+    if answer is None and unit.before_commit is not None:
+        await unit.session.commit()
+        await act_as(unit.session, user_id)
+    return answer
+
+
+async def _keep_last(user_id, begin=idempotency.begin_writing):
+    """Look for the key, but take it only when all is committed."""
+    answer, unit = await begin(user_id), session.current_unit()
+    if answer is None and unit.before_commit is not None:
+        await unit.session.rollback()
+        await act_as(unit.session, user_id)
+        unit.before_commit = partial(_commit_and_keep, unit, user_id, begin)
+    return answer
+
+
+async def _commit_and_keep(unit, user_id, begin, answer):
+    await unit.session.commit()
+    await begin(user_id)
+    await unit.before_commit(answer)
+
+
+KEPT_ELSEWHERE = {"in a transaction before": _keep_first, "after the commit": _keep_last}
+"""Ways to take an idempotency key in another transaction than the one that it stands for."""
 
 FAULTS = {
     "one session for all": (_Global, _shares_globally),

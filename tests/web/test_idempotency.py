@@ -2,17 +2,24 @@
 
 import asyncio
 import io
+import json
 from datetime import timedelta
 
 import asyncpg
 import pytest
+from faults import KEPT_ELSEWHERE
+from quart import Quart
 from quart.datastructures import FileStorage
 from quart.testing import QuartClient
 from sending import Sender, count_movements, movement, new_key
 
 from books import Books
+from freshledger.web import idempotency
 from freshledger.web.idempotency import FIELD, HEADER, LARGEST, _keep
+from freshledger.web.session import FreshQuart
 from people import come, make_ledger
+from scopes import scope
+from stepping import Steps, counting, disconnect, request_leaving
 
 WALLET = {"name": "Savings"}
 REPLAYED = "Idempotency-Replayed"
@@ -285,3 +292,76 @@ async def test_files_are_told_apart_by_their_content(sender, books):
         response = await sender.client.post(path, form=form, files=files)
         seen.append((response.status_code, response.headers.get(REPLAYED)))
     assert seen == [(303, None), (303, "true"), (422, None), (422, None)]
+
+
+async def failed_frees_its_key(sender: Sender, _psql: asyncpg.Connection) -> None:
+    key = new_key()
+    assert (await sender.post("/wallets", {"name": ""}, key)).status_code == 422
+    assert (await sender.post("/wallets", WALLET, key)).status_code == 201
+
+
+async def equal_ones_make_one(sender: Sender, psql: asyncpg.Connection) -> None:
+    body, key = await movement(psql, sender.books), new_key()
+    await asyncio.gather(*(sender.post("/transactions", body, key) for _ in range(5)))
+    assert await count_movements(psql, sender.books) == 1
+
+
+async def left_is_done_once(sender: Sender, psql: asyncpg.Connection) -> None:
+    """A client leaves at each await of a write, and sends it again."""
+    app, body = sender.client.app, await movement(psql, sender.books)
+    at, reached = 0, True
+    with counting():
+        while reached:
+            at += 1
+            key = new_key()
+            headers = {
+                "cookie": f"freshledger={sender.books.session_token}",
+                "x-csrf-token": sender.books.csrf_token,
+                "content-type": "application/json",
+                HEADER.lower(): key,
+            }
+            sent = json.dumps(body).encode()
+            asked = scope("POST", f"{sender.books.api}/transactions", headers)
+            went = await request_leaving(app, asked, Steps(at, disconnect), body=sent)
+            assert went.left == []
+            there = await count_movements(psql, sender.books)
+            assert there in {at - 1, at}
+            again = await sender.client.post(
+                f"{sender.books.api}/transactions", data=sent, headers=headers
+            )
+            assert again.status_code == 201
+            assert (REPLAYED in again.headers) == (there == at)
+            assert await count_movements(psql, sender.books) == at
+            reached = went.reached
+    assert at > 20
+
+
+CHECKS = (failed_frees_its_key, equal_ones_make_one, left_is_done_once)
+CAUGHT = [
+    (failed_frees_its_key, "in a transaction before"),
+    (left_is_done_once, "in a transaction before"),
+    (equal_ones_make_one, "after the commit"),
+    (left_is_done_once, "after the commit"),
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_holds(check, sender, psql):
+    await check(sender, psql)
+
+
+@pytest.mark.parametrize(("check", "where"), CAUGHT, ids=[f"{c.__name__}-{w}" for c, w in CAUGHT])
+async def test_a_key_that_is_taken_elsewhere_is_caught(check, where, sender, psql, monkeypatch):
+    monkeypatch.setattr(idempotency, "begin_writing", KEPT_ELSEWHERE[where])
+    if check is left_is_done_once:  # between the two transactions
+        monkeypatch.setattr(FreshQuart, "handle_request", Quart.handle_request)
+    with pytest.raises(AssertionError):
+        await check(sender, psql)
+
+
+async def test_the_description_tells_of_keys(client):
+    paths = (await (await client.get("/openapi.json")).get_json())["paths"]
+    posts = [operations["post"] for operations in paths.values() if "post" in operations]
+    assert len(posts) > 5
+    for post in posts:
+        assert [one["name"] for one in post["parameters"] if one["in"] == "header"] == [HEADER]

@@ -14,6 +14,7 @@ from werkzeug.routing import IntegerConverter, Map, Rule
 from freshledger import __version__
 from freshledger.errors import Invalid
 from freshledger.web.context import find_viewer, public
+from freshledger.web.idempotency import HEADER, LONGEST
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -42,8 +43,10 @@ class _Provider(OpenAPIProvider):
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         paths, components = super().build_paths(rule)
         for operations in paths.values():
-            for operation in operations.values():
+            for method, operation in operations.items():
                 operation["responses"] = operation["responses"] | {"default": _PROBLEM}
+                if method == "post":
+                    operation["parameters"].append(_IDEMPOTENCY_KEY)
         return paths, components
 
     def build_headers_parameters(
@@ -118,6 +121,15 @@ _PROBLEM = {
             }
         }
     },
+}
+_IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key within 24 hours, the same request is not done again:"
+    " its answer is repeated, with Idempotency-Replayed: true. Another request with that key is"
+    " refused, 422 idempotency_key_reused. Keys belong to the user who sends them.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[!-~]+$"},
 }
 _DESCRIPTION = (
     "Amounts are strings and exact; times are RFC 3339 in UTC; every list says the version of"
