@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from walk import Reader, paths
 
 from freshledger.app import Freshledger, create_app
-from freshledger.imports import exporting
+from freshledger.imports import exporting, preview
 from freshledger.imports.formats.own import csv_header, csv_line
 from freshledger.imports.formats.records import Movement
 from freshledger.settings import Settings
@@ -322,6 +322,27 @@ async def test_an_export_outlives_that_but_has_an_end_too(
     async with hasty.database.read() as session:
         shown = await session.execute(text("SHOW transaction_timeout"))
         assert shown.scalar_one() == "200ms"
+
+
+@pytest.mark.parametrize("hasty", [{"transaction_timeout": 3.0}], indirect=True)
+@pytest.mark.parametrize("kind", ["page", "api"])
+async def test_a_preview_may_take_its_time(
+    hasty: Freshledger, db, ledger: Ledger, monkeypatch, kind: str
+):
+    """That of a large import lasts longer than a request's snapshot may, and has an end as well."""
+    program = Program(hasty, ledger, (await let_in(db, ledger, scope="write"))[1])
+    staged, shown = await program.stage(), []
+    count_outcomes = preview.count_outcomes
+
+    async def noting(session, **key):
+        shown.append((await session.execute(text("SHOW transaction_timeout"))).scalar_one())
+        return await count_outcomes(session, **key)
+
+    monkeypatch.setattr(preview, "count_outcomes", noting)
+    browser = (await let_in(db, ledger, scope="read"))[0]
+    path = f"/ledgers/{ledger.id}{staged}" if kind == "page" else program.root + staged
+    answer = await hasty.test_client().get(path, headers=browser)
+    assert (answer.status_code, shown) == (200, ["1h"])
 
 
 async def test_a_writer_is_not_bounded_as_a_whole(site: Freshledger):

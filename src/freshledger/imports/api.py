@@ -12,6 +12,7 @@ from quart_schema import document_request, document_response, tag_blueprint
 
 from freshledger.database import AnyRow
 from freshledger.imports import commands, export_pages, preview, repository
+from freshledger.imports.exporting import take_time
 from freshledger.imports.pages import (
     PATIENCE,
     begin_commit,
@@ -184,6 +185,7 @@ async def _answer(ledger_id: int, import_id: int, status: int = 200) -> Response
     counts, problems = _counts(found), []
     if found.status == "staged" and "movements" in found.counts:
         await plan_for_many(session)
+        await take_time(session)
         planned = await preview.count_outcomes(session, **key)
         counts = _planned(planned)
         problems = await preview.list_problems(session, **key)

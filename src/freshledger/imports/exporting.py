@@ -87,7 +87,7 @@ _NAMED: dict[str, type[Wallet] | type[Contact] | type[Label]] = {
 
 
 LONGEST, PAUSE = 3600, 300
-"""Seconds that an export's snapshot may stand, and that it may wait between two statements.
+"""Seconds that a long snapshot may stand, and that it may wait between two statements.
 
 An old snapshot keeps every row version since, of all ledgers, which slows everybody down.
 """
@@ -102,13 +102,18 @@ FROM pg_settings WHERE name IN
 
 
 async def begin_snapshot(session: AsyncSession) -> None:
-    """Make the session's reads one snapshot that may take its time, but has an end.
+    """Make the session's reads one snapshot that may take its time."""
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    await session.connection(execution_options=options)
+    await take_time(session)
+
+
+async def take_time(session: AsyncSession) -> None:
+    """Let the session's transaction take longer than a request's may, but not for ever.
 
     The server ends it after LONGEST seconds, before PostgreSQL 17 only a statement that lasts
     so long; and after a pause of PAUSE seconds, in which the file's disk may be slow.
     """
-    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    await session.connection(execution_options=options)
     await session.execute(_BOUNDS, {"longest": f"{LONGEST}s", "pause": f"{PAUSE}s"})
 
 

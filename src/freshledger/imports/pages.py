@@ -15,6 +15,7 @@ from freshledger.errors import Conflict, Invalid
 from freshledger.imports import commands, preview, repository, runner, uploads
 from freshledger.imports.commands import ANSWERS, Batch
 from freshledger.imports.committing import Key
+from freshledger.imports.exporting import take_time
 from freshledger.imports.files import drop_spool, spool
 from freshledger.imports.formats import FORMATS
 from freshledger.imports.staging import plan_for_many
@@ -145,6 +146,7 @@ async def show_import(ledger_id: int, import_id: int) -> ResponseReturnValue:
 
 async def _preview(session: Any, found: AnyRow, key: dict[str, int]) -> dict[str, Any]:  # noqa: ANN401 - a session
     await plan_for_many(session)
+    await take_time(session)
     counts = await preview.count_outcomes(session, **key)
     lists: dict[str, Any] = {"counts": counts}
     lists["rows"] = await preview.list_first_rows(session, **key)
