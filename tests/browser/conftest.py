@@ -138,3 +138,17 @@ async def listed(own_page: Page, books: Books, rows: Rows) -> Page:
     await opened(own_page, f"{books.path}/transactions")
     await expect(own_page.locator(".summary__count")).to_have_text(f"{len(rows.ids)} transactions")
     return own_page
+
+
+@pytest.fixture
+async def keeping(site: Site) -> AsyncIterator[BrowserContext]:
+    """A browser that keeps the pages it leaves, also those that must not be stored."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*FLAGS, "--enable-features=BackForwardCache"],
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        async with window(browser, site) as context:
+            yield context
+        await browser.close()

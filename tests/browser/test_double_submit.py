@@ -108,11 +108,19 @@ async def test_an_answer_that_is_lost_and_the_page_reloaded(own_page, psql, book
 
 
 @pytest.mark.usefixtures("wallet")
-@pytest.mark.parametrize(("amount", "there"), [("1", ["1"]), ("2", ["1", "2"])])
-async def test_going_back_and_sending_again(own_page, psql, books, amount, there):
-    """The same form is the same edit, another text another one."""
+@pytest.mark.parametrize(
+    ("amount", "there", "forgetful"),
+    [("1", ["1"], False), ("2", ["1", "2"], False), ("1", ["1", "1"], True)],
+)
+async def test_going_back_and_sending_again(own_page, psql, books, amount, there, forgetful):
+    """The same form is the same edit, another text another one.
+
+    A page that forgets what was sent shows that it is this memory that makes it one.
+    """
     await fill(own_page, books)
     await lose_the_answer(own_page)
+    if forgetful:
+        await own_page.add_init_script("sessionStorage.clear()")
     await own_page.go_back()
     await own_page.get_by_label("Time", exact=True).fill("2026-01-02T03:04:05")
     await own_page.get_by_label("Amount").fill(amount)

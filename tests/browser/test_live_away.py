@@ -5,11 +5,9 @@ import re
 from contextlib import asynccontextmanager
 
 import asyncpg
-import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from books import make_books
-from browser.conftest import CHROMIUM, FLAGS, window
 from browser.live import LIVE, opened, set_note
 from cli.conftest import serving
 from movements import make_rows
@@ -90,26 +88,19 @@ async def test_going_back_shows_the_present_state(listed, psql, books, rows):
     await expect(listed.locator(f"#row-{rows.ids[38]} .note")).to_have_text("after it was left")
 
 
-@pytest.fixture
-async def keeping(site):
-    """A browser that keeps the pages it leaves, also those that must not be stored."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*FLAGS, "--enable-features=BackForwardCache"],
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        async with window(browser, site) as context:
-            yield context
-        await browser.close()
-
-
 async def test_a_page_that_the_browser_kept_catches_up(keeping, site, psql, books):
+    await leave_and_come_back(keeping, site, psql, books)
+
+
+async def leave_and_come_back(keeping, site, psql, books, before=None):
+    """Leave the list and come back to it as it was kept, after it has changed."""
     rows = await make_rows(psql, books, 40)
     await keeping.add_cookies(
         [{"name": "freshledger", "value": books.session_token, "url": site.address}]
     )
     page = await keeping.new_page()
+    if before:
+        await before(page)
 
     async def storable(route):
         answer = await route.fetch()

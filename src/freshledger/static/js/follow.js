@@ -13,7 +13,7 @@
 
   const frame = () => $("#frame");
   const version = Number(frame()?.dataset.version ?? 0);
-  const now = { shown: version, wanted: version, swaps: 0, held: false, tag: null, change: null };
+  const now = { shown: version, wanted: version, swaps: 0, held: false, forced: false, tag: null, change: null };
   const inserted = { ids: new Set(), unknown: false, above: new Set() };
   let running = null;
   let stop = new AbortController();
@@ -73,10 +73,17 @@
 
   const fetchOnce = async () => {
     const { swaps, wanted } = now;
+    now.forced = false;
     const url = address();
     const known = now.tag?.url === url.href ? now.tag.value : null;
-    const { answer, fresh, title } = await get(url, known);
-    if (swaps !== now.swaps) return; // another part of the page came meanwhile
+    const { answer, fresh, title } = await get(url, known).catch((error) => {
+      now.forced = true;
+      throw error;
+    });
+    if (swaps !== now.swaps) {
+      now.forced = true; // another part of the page came meanwhile
+      return;
+    }
     const given = Number(answer.headers.get("Ledger-Version") ?? wanted);
     if (fresh) {
       document.title = title ?? document.title;
@@ -89,7 +96,7 @@
     await lookAbove(url);
   };
 
-  const isBehind = () => now.shown < now.wanted;
+  const isBehind = () => now.forced || now.shown < now.wanted;
   const isHeld = () => now.held || frame().hasAttribute("data-held");
 
   const run = async () => {
@@ -150,7 +157,7 @@
   });
 
   const again = () => {
-    now.shown = -1;
+    now.forced = true;
     document.dispatchEvent(new CustomEvent("behind"));
   };
 

@@ -226,7 +226,7 @@
 
   // The stream was refused: the page itself tells whether it may be seen.
   const probe = () => {
-    follow.now.shown = -1;
+    follow.now.forced = true;
     catchUp();
   };
 
@@ -284,7 +284,7 @@
   document.addEventListener("freeze", go);
   document.addEventListener("resume", come);
   document.addEventListener("prerenderingchange", come);
-  document.addEventListener("behind", catchUp);
+  document.addEventListener("behind", () => isAway() || catchUp());
   addEventListener("pagehide", go);
   addEventListener("pageshow", (event) => event.persisted && come());
   addEventListener("online", check);

@@ -15,8 +15,8 @@
   const SHOWN = 2500; // milliseconds a change stays marked
   const TOP = 48; // pixels: what begins below is read
   const STATE = new Set([
-    "aria-busy", "data-active", "data-busy", "data-complete", "data-copied", "data-flip",
-    "data-fresh", "data-selected", "data-unanswered",
+    "aria-busy", "data-active", "data-busy", "data-checking", "data-complete", "data-copied",
+    "data-flip", "data-fresh", "data-selected", "inert",
   ]);
 
   /* What is typed */
