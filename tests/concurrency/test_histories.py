@@ -7,7 +7,7 @@ from proof.load import FOLLOWERS
 from proof.runs import let_loose, make_site
 from proof.serving import serving
 
-SECONDS = 6
+SECONDS, ROWS = 6, 30
 PROCESSES = (
     {"edit": 2, "label": 1, "bulk": 1, "leave": 1, "read": 2, "live": 1},
     {"edit": 1, "submit": 1, "make": 1, "foreign": 1, "read": 2, "wander": 1},
@@ -17,7 +17,7 @@ PROCESSES = (
 async def test_clients_of_two_processes_and_workers(own_database: str, tmp_path):
     """Writers who meet on the same rows, people who leave, somebody in psql, pages that follow."""
     async with serving(own_database, "--workers", "2") as (_, address):
-        site = await make_site(own_database, address)
+        site = await make_site(own_database, address, rows=ROWS)
         run = await let_loose(site, tmp_path, PROCESSES, seconds=SECONDS)
     assert not run.violations, report(run.violations)
     happened = Counter(one.kind for one in run.records if one.outcome == "ok")

@@ -13,8 +13,16 @@ from proof.live import LivePage
 from proof.records import Record, Recorder, linked, now, value_set
 from proof.runs import version_now
 
-PATIENCE = 1.5
+PATIENCE = 2.5
 """Seconds in which a faulty program has shown what a sound one never does."""
+
+HELD = 1.5
+"""Seconds for which a COMMIT is held up: less than the program's lock_timeout."""
+
+SETTLES = 4.0
+"""Seconds in which an open page follows an event: less than those between two beats."""
+
+SURELY = 10.0
 
 
 class Memory(Recorder):
@@ -55,10 +63,10 @@ class Play:
         ):
             pass
 
-    async def until(self, shown: Callable[[list[Record]], bool]) -> None:
-        """Wait until the records are so, but not for long: a sound program's never are."""
+    async def until(self, shown: Callable[[list[Record]], bool], seconds: float = PATIENCE) -> None:
+        """Wait until the records are so, but not for long: a sound program's may never be."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 while not shown(self.memory.records):
                     self.memory.added.clear()
                     await self.memory.added.wait()
@@ -127,16 +135,16 @@ async def leave_in_commit(play: Play) -> None:
             asking = asyncio.create_task(
                 writer.send("PUT", play.site.api + path, headers=play.site.program)
             )
-            await _waiting(connection, 1, 10)
+            await _waiting(connection, 1, SURELY)
             asking.cancel()
             await asyncio.wait([asking])
             with suppress(TimeoutError):
-                await _waiting(connection, 0, PATIENCE)
+                await _waiting(connection, 0, HELD)
         play.memory.add(
             Record("test", "writer", "label", invoked, now(), "left", f"PUT {path}",
                    effects=(linked(play.first, label),))
         )  # fmt: skip
-    await _idle(connection)
+    await _labelled(connection, play)
     await connection.close()
 
 
@@ -144,10 +152,7 @@ WAITING = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
 """
-BUSY = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
-"""
+LABELLED = "SELECT count(*) FROM transaction_labels WHERE ledger_id = $1 AND transaction_id = $2"
 
 
 async def _waiting(connection: asyncpg.Connection, number: int, seconds: float) -> None:
@@ -157,18 +162,19 @@ async def _waiting(connection: asyncpg.Connection, number: int, seconds: float) 
             pass
 
 
-async def _idle(connection: asyncpg.Connection) -> None:
-    """Wait until the program has ended its transactions."""
-    async with asyncio.timeout(10):
-        while await connection.fetchval(BUSY):
-            pass
+async def _labelled(connection: asyncpg.Connection, play: Play) -> None:
+    """Give the program time to end what it was asked for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while not await connection.fetchval(LABELLED, play.site.ledger, play.first):
+                pass
 
 
 async def fetch_when_told(play: Play) -> None:
     """An open page is told of an edit that has not committed yet, or of none."""
     async with play.client("writer") as writer, _live(play) as page:
         following = asyncio.create_task(page.follow())
-        await play.until(lambda records: any(one.told for one in records))
+        await play.until(lambda records: any(one.told for one in records), SURELY)
         await play.gate("commit", "arm")
         edit = asyncio.create_task(writer.set_value(play.first, "note", "new"))
         await play.gate("commit", "reached")
@@ -176,7 +182,7 @@ async def fetch_when_told(play: Play) -> None:
         await play.until(lambda records: _fetched_after(records, told))
         await play.gate("commit", "open")
         await edit
-        await page.settled(await version_now(play.site), PATIENCE)
+        await page.settled(await version_now(play.site), SETTLES)
         following.cancel()
 
 
@@ -192,7 +198,7 @@ async def edit_before_following(play: Play) -> None:
     async with play.client("writer") as writer, _live(play) as page:
         await writer.set_value(play.first, "note", "between")
         following = asyncio.create_task(page.follow())
-        await page.settled(await version_now(play.site), PATIENCE)
+        await page.settled(await version_now(play.site), SETTLES)
         following.cancel()
 
 
