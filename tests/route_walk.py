@@ -60,7 +60,7 @@ PARAMETERS: dict[str, Any] = {
     # Values that name no row
     **dict.fromkeys(
         (
-            "actor", "what", "operation", "table", "row", "csrf_token", "email", "name", "password", "current", "ledger_name", "next", "scope",
+            "actor", "what", "operation", "table", "row", "in_part", "csrf_token", "email", "name", "password", "current", "ledger_name", "next", "scope",
             "days", "role", "typed_name", "is_admin", "time_zone", "theme", "page_size", "color",
             "note", "chain", "network", "type", "asset", "contract", "status", "from", "to",
             "min_amount", "max_amount", "sort", "limit", "at", "totals", "seen", "back", "do",

@@ -12,6 +12,7 @@ from freshledger.accounts import people
 from freshledger.chains import CHAINS, NETWORKS, display_address
 from freshledger.contacts import api as contacts_api
 from freshledger.contacts import book_pages as contacts_pages
+from freshledger.history import api as history_api
 from freshledger.history import pages as history_pages
 from freshledger.imports import api as imports_api
 from freshledger.imports import export_pages
@@ -153,6 +154,7 @@ def _register_features(app: Freshledger) -> None:
         export_pages.blueprint,
         imports_api.blueprint,
         history_pages.blueprint,
+        history_api.blueprint,
         stream.blueprint,
     )
     for blueprint in blueprints:

@@ -63,8 +63,9 @@ class Desk:
 
     async def api(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
         headers = {"X-CSRF-Token": self.books.csrf_token} | headers
+        sent = {} if body is None else {"json": body}
         return await self.client.open(
-            f"{self.books.api}{path}", method=method, json=body, headers=headers
+            f"{self.books.api}{path}", method=method, headers=headers, **sent
         )
 
     async def version(self) -> int:
