@@ -4,10 +4,12 @@
 
 Rounds with and without a REPEATABLE READ snapshot that somebody in psql holds open take turns, on
 an embedded server of their own. In each, writers edit the transactions of a ledger's first page;
-then the page is read by the API, and looked up alone (304).
+then the page is read by the API, and looked up alone (304). Blocks touched are exact also where
+the machine has other work.
 """
 
 import asyncio
+import json
 import random
 import tempfile
 import time
@@ -39,6 +41,7 @@ NEWEST = (
     "SELECT id FROM transactions WHERE ledger_id = $1 ORDER BY occurred_at DESC, id DESC LIMIT $2"
 )
 EDIT = "UPDATE transactions SET note = $3 WHERE ledger_id = $1 AND id = $2"
+HEAD = "SELECT version FROM heads WHERE ledger_id = $1"
 DEAD = """
 SELECT sum(n_dead_tup) FILTER (WHERE relname = 'heads') AS heads,
        sum(n_dead_tup) FILTER (WHERE relname = 'transactions') AS transactions
@@ -68,6 +71,8 @@ class Round:
     last_writes: float
     pages: float
     look_ups: float
+    head_blocks: float
+    page_blocks: float
     versions: int
     dead: str
 
@@ -126,6 +131,13 @@ async def read(client: QuartClient, books: Books) -> tuple[float, float]:
     return pages, await per_second(lambda: ask(304, {"If-None-Match": tag}))
 
 
+async def blocks(connection: asyncpg.Connection, query: str, *values: int) -> int:
+    """Return how many blocks of the server's memory and disk a query touches."""
+    said = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *values)
+    plan = json.loads(said)[0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
 @asynccontextmanager
 async def old_snapshot(url: str, *, held: bool) -> AsyncIterator[None]:
     """Hold a snapshot that somebody in psql has taken, or none."""
@@ -153,11 +165,22 @@ async def run_round(
         times = sorted(time_ for one in written for time_ in one)
         last = [one for one in times if one > times[-1] - seconds / 4]
         pages, look_ups = await read(client, books)
+        head = await blocks(connection, HEAD, books.ledger_id)
+        page = await blocks(connection, NEWEST, books.ledger_id, EDITED)
         await connection.execute("SELECT pg_stat_force_next_flush()")
         dead = await connection.fetchrow(DEAD)
     await connection.close()
     said = f"{dead['heads']:,} / {dead['transactions']:,}"
-    return Round(len(times) / seconds, len(last) / (seconds / 4), pages, look_ups, len(times), said)
+    return Round(
+        writes=len(times) / seconds,
+        last_writes=len(last) / (seconds / 4),
+        pages=pages,
+        look_ups=look_ups,
+        head_blocks=head,
+        page_blocks=page,
+        versions=len(times),
+        dead=said,
+    )
 
 
 def table(free: list[Round], held: list[Round]) -> None:
@@ -168,6 +191,8 @@ def table(free: list[Round], held: list[Round]) -> None:
         "last_writes": "in the last quarter",
         "pages": "API pages a second",
         "look_ups": "look-ups (304) a second",
+        "head_blocks": "blocks, to find the version",
+        "page_blocks": "blocks, for 50 newest rows",
     }
     for name, said in names.items():
         without, with_ = (median(getattr(one, name) for one in kind) for kind in (free, held))
