@@ -31,8 +31,8 @@ class Steps:
             self.act(self)
 
     def task(self, name: str) -> asyncio.Task:
-        """The task of the coroutine function of that name."""
-        return next(task for task in self.tasks if task.get_name() == name)
+        """The task of the coroutine function whose name ends with that."""
+        return next(task for task in self.tasks if task.get_name().endswith(name))
 
     def run(self, coroutine) -> asyncio.Task:
         """Start `coroutine` as the request."""
@@ -108,7 +108,7 @@ def cancel(times: int) -> Callable[[Steps], None]:
 
     def act(steps: Steps) -> None:
         again = times
-        handler = steps.task("ASGIHTTPConnection.handle_request")
+        handler = steps.task("Connection.handle_request")
 
         def once() -> None:
             nonlocal again
