@@ -1,21 +1,24 @@
 """serve --workers, as a process manager meets it: real processes, real signals."""
 
+import json
 import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import psutil
 import pytest
 
-from books import make_books
+from books import Books, make_books
 from cli.conftest import serving
 from processes import postmasters
 
@@ -163,6 +166,103 @@ def test_workers_that_never_come_up(run: Any, data_dir: Path, own_database: str)
     assert "before it served; it is started again in 0.5 s" in failed.stderr
     assert "Too many levels of symbolic links" in failed.stderr
     assert failed.stdout == ""
+
+
+class Stream:
+    """A ledger's stream as a browser has it; `last` is the version it goes on from."""
+
+    def __init__(self, address: str, books: Books, *, last: int | None = None) -> None:
+        place = urlsplit(address)
+        self._connection = HTTPConnection(place.hostname, place.port, timeout=SECONDS)
+        headers = {"Cookie": f"freshledger={books.session_token}"}
+        if last is not None:
+            headers["Last-Event-ID"] = str(last)
+        self._connection.request("GET", f"{books.path}/live", headers=headers)
+        self.port = self._connection.sock.getsockname()[1]
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        """The next event that is no beat: its name and data."""
+        fields: dict[str, str] = {}
+        while line := self._answer.readline().decode().rstrip():
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        if fields.get("event", "beat") == "beat":
+            return self.next()
+        return fields["event"], json.loads(fields["data"])
+
+    def rest(self) -> bytes:
+        """What still came, up to the end."""
+        try:
+            return self._answer.read()
+        except (IncompleteRead, ConnectionError) as error:
+            return getattr(error, "partial", b"")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def holder_of(stream: Stream, workers: list[psutil.Process]) -> psutil.Process:
+    """Return the worker at the other end of a stream."""
+    return next(
+        worker
+        for worker in workers
+        for connection in worker.net_connections("tcp")
+        if connection.raddr and connection.raddr.port == stream.port
+    )
+
+
+async def write(psql: asyncpg.Connection, books: Books, name: str) -> None:
+    insert = "INSERT INTO labels (ledger_id, name) VALUES ($1, $2)"
+    await psql.execute(insert, books.ledger_id, name)
+
+
+async def test_the_streams_of_a_killed_worker_go_on_with_another(own_database: str) -> None:
+    psql = await asyncpg.connect(own_database)
+    books = await make_books(psql)
+    with two_workers(url=own_database) as (process, address):
+        workers = workers_of(process)
+        with closing(Stream(address, books)) as stream:
+            assert stream.next()[0] == "ready"
+            await write(psql, books, "heard")
+            name, heard = stream.next()
+            assert name == "change"
+            holder = holder_of(stream, workers)
+            holder.kill()
+            assert stream.rest() == b""
+        for missed in ("one", "two", "three"):
+            await write(psql, books, missed)
+        with closing(Stream(address, books, last=heard["version"])) as stream:
+            assert holder_of(stream, workers_of(process)) != holder
+            name, caught_up = stream.next()
+            assert (name, caught_up["since"]) == ("change", heard["version"])
+            assert caught_up["version"] == heard["version"] + 3
+            assert len(caught_up["changes"]) == 3
+            await write(psql, books, "heard again")
+            name, again = stream.next()
+            assert (name, again["since"]) == ("change", caught_up["version"])
+    await psql.close()
+
+
+async def test_open_streams_end_with_the_program(own_database: str) -> None:
+    psql = await asyncpg.connect(own_database)
+    books = await make_books(psql)
+    await psql.close()
+    with two_workers(url=own_database) as (process, address), ExitStack() as stack:
+        streams = [stack.enter_context(closing(Stream(address, books))) for _ in range(20)]
+        for stream in streams:
+            assert stream.next()[0] == "ready"
+        workers = workers_of(process)
+        assert {holder_of(stream, workers) for stream in streams} == set(workers)
+        process.terminate()
+        for stream in streams:
+            assert stream.next() == ("closed", {"reason": "shutdown"})
+            assert stream.rest() == b""
+        process.wait(SECONDS)
+        assert process.returncode == 0
+        assert process.stderr.read() == ""
+        assert gone(workers) == []
 
 
 HEAD = "wallet,occurred_at,type,status,asset,amount,group_key,identity,labels\n"
