@@ -18,6 +18,11 @@ COUNT = """() => {
 }"""
 
 
+async def say_nothing(route):
+    """Answer for sums, which would bring rows of another version again by themselves."""
+    await route.fulfill(status=204)
+
+
 async def test_what_somebody_else_commits_appears(listed, psql, books, rows):
     await set_note(psql, books, rows.ids[38], "from elsewhere")
     row = listed.locator(f"#row-{rows.ids[38]}")
@@ -95,11 +100,8 @@ async def test_a_part_that_htmx_fetched_too_old_is_fetched_again(listed, psql, b
         await expect(listed.locator(f"#row-{rows.ids[38]} .note")).to_have_text("later")
         await route.fulfill(response=answer)
 
-    async def say_nothing(route):  # sums of another version bring the rows again by themselves
-        await route.fulfill(status=204)
-
-    await listed.route(re.compile(r"/transactions/totals"), say_nothing)
     await listed.route(re.compile(r"/transactions\?type=receive"), hold, times=1)
+    await listed.route(re.compile(r"/transactions/totals"), say_nothing)
     await listed.locator("#filter-type summary").click()
     await listed.locator("#filter-type").get_by_label("Receive", exact=True).check()
     await expect(listed.locator("tr[data-row]")).to_have_count(20)
@@ -120,6 +122,7 @@ async def test_an_answer_that_is_too_old_is_asked_for_again(listed, psql, books,
         await route.fulfill(response=answers[0])
 
     await listed.route(re.compile(r"/transactions"), hold, times=1)
+    await listed.route(re.compile(r"/transactions/totals"), say_nothing)
     await set_note(psql, books, rows.ids[38], "first")
     await expect(listed.locator(f"#row-{rows.ids[38]} .note")).to_have_text("second")
     assert len(answers) == 1
