@@ -30,6 +30,7 @@ class Ticket:
 class Standing:
     """What a stream's right to go on rests on; `password` is a hash of the stored one."""
 
+    user_id: int
     role: str | None
     scope: str | None
     is_admin: bool
@@ -55,7 +56,7 @@ class Stream:
 
 
 _STANDINGS = text("""
-SELECT w.n, m.role, NULL AS scope, u.is_admin,
+SELECT w.n, u.id AS user_id, m.role, NULL AS scope, u.is_admin,
        sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')) AS password,
        extract(epoch FROM s.expires_at - clock_timestamp())::float8 AS seconds
 FROM unnest(CAST(:hashes AS bytea[]), CAST(:ledgers AS bigint[])) WITH ORDINALITY w (hash, ledger, n)
@@ -64,7 +65,7 @@ JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL
 LEFT JOIN members m ON m.ledger_id = w.ledger AND m.user_id = u.id
 WHERE w.ledger IS NULL OR m.user_id IS NOT NULL
 UNION ALL
-SELECT w.n, m.role, t.scope, u.is_admin,
+SELECT w.n, u.id, m.role, t.scope, u.is_admin,
        sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')),
        extract(epoch FROM t.expires_at - clock_timestamp())::float8
 FROM unnest(CAST(:tokens AS bigint[]), CAST(:ledgers AS bigint[])) WITH ORDINALITY w (token, ledger, n)
@@ -109,7 +110,7 @@ class Guard:
             if row is None:
                 stream.end("access")
                 continue
-            standing = Standing(row.role, row.scope, row.is_admin, row.password)
+            standing = Standing(row.user_id, row.role, row.scope, row.is_admin, row.password)
             if stream.standing not in (None, standing):
                 stream.end("access")
             stream.standing = standing

@@ -20,7 +20,7 @@ WITH head AS (
   WHERE h.ledger_id = :ledger)
 SELECT head.version AS head, head.epoch, head.at, c.*
 FROM head LEFT JOIN LATERAL (
-  SELECT r.version, c.actor, c.table_name, c.operation, sum(c.count)::bigint AS rows,
+  SELECT r.version, left(c.actor, 100) AS actor, c.table_name, c.operation, sum(c.count)::bigint AS rows,
          min(c.part) AS part, bool_and(c.ids IS NOT NULL) AS named,
          string_to_array(string_agg(array_to_string(c.ids, ','), ',')
                          FILTER (WHERE c.count <= {MOST_IDS}), ',')::bigint[] AS ids
