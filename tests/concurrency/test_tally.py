@@ -1,10 +1,11 @@
-"""What counts as a read under a fault, and what the table says."""
+"""What counts as a read under a fault, what the table says, and how a full run shares its reads."""
 
 import pytest
 
-from proof.injectors import Injection
+from proof.injectors import FAULTS, Injection
 from proof.records import Record
 from proof.tally import AFTER, Result, Tail, reads_under, recovery_of, table
+from proof.torture import CALM, INJECTIONS, READS, UNDER, goal_for, in_order
 
 SECOND = 10**9
 
@@ -61,10 +62,24 @@ def test_a_history_is_followed_while_it_is_written(tmp_path):
 
 def test_the_table_has_a_row_for_each_fault_and_one_for_all():
     one = Result("a worker killed", 9.0, 20, 5000, 4000, 3000, 0, 0, [(0.5, 0.25), (1.5, 0.75)])
-    two = Result("none", 1.0, 1, 10, 9, 8, 1, 0, [])
-    rows = table([one, two]).splitlines()
+    none = Result(FAULTS["calm"].name, 1.0, 9, 9, 9, 9, 0, 0, [])
+    two = Result("another", 1.0, 1, 10, 9, 8, 1, 0, [])
+    rows = table([one, two, none]).splitlines()
     assert (
         rows[2]
         == "| a worker killed | 20 | 5,000 | 4,000 | 3,000 | 0 | 1.00 / 1.50 s | 0.50 / 0.75 s |"
     )
-    assert rows[4] == "| **all** | 21 | 5,010 | 4,009 | 3,008 | 1 |  |  |"
+    assert rows[5] == "| **all faults** | 21 | 5,010 | 4,009 | 3,008 | 1 |  |  |"
+
+
+def test_a_full_run_reads_a_million_under_faults():
+    names, reads = in_order(FAULTS), READS
+    for place, name in enumerate(names):
+        goal = goal_for(name, names[place:], reads)
+        assert goal.injections == INJECTIONS
+        if name != CALM:
+            assert goal.under == UNDER
+            reads = max(1, reads - max(goal.reads, UNDER))
+    assert reads == 1
+    assert goal_for("worker", ["worker"], READS).reads == READS
+    assert goal_for("frozen", ["frozen"], READS).reads == READS

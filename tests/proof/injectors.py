@@ -230,25 +230,31 @@ async def migrate(scene: Scene) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault's name in the table, its injector, and whether recovery counts from its beginning."""
+    """A fault's name in the table, and its injector.
+
+    `kill`: recovery counts from its beginning. `slow`: while it goes on, little can be read.
+    """
 
     name: str
     inject: Injector
     kill: bool = False
+    slow: bool = False
 
 
 FAULTS = {
     "calm": Fault("none, for comparison", calm),
-    "backend": Fault("a backend killed", kill_backend, kill=True),
-    "storm": Fault("pg_terminate_backend on all, for 1 s", terminate_storm),
-    "postgres": Fault("PostgreSQL killed -9 and started again", kill_postgres, kill=True),
+    "backend": Fault("a backend killed", kill_backend, kill=True, slow=True),
+    "storm": Fault("pg_terminate_backend on all, for 1 s", terminate_storm, slow=True),
+    "postgres": Fault(
+        "PostgreSQL killed -9 and started again", kill_postgres, kill=True, slow=True
+    ),
     "worker": Fault("a worker killed -9", kill_worker, kill=True),
     "gone": Fault("clients gone at random moments", leave),
     "reply": Fault("replies to COMMIT lost", lose("LOSE_REPLY", "LOSE_REPLY", "LOSE_REPLY")),
     "silent": Fault("the network silent for 3 s", be_silent),
     "reset": Fault("connections reset, at COMMIT and all", reset),
-    "pool": Fault("pools exhausted for 2 s", exhaust),
-    "frozen": Fault("PostgreSQL stopped for 5 s", freeze_postgres),
+    "pool": Fault("pools exhausted for 2 s", exhaust, slow=True),
+    "frozen": Fault("PostgreSQL stopped for 5 s", freeze_postgres, slow=True),
     "migration": Fault("a migration there and back", migrate),
 }
 """By the names that the command line takes."""

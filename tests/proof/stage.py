@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import psutil
+from sqlalchemy import make_url
 
 from freshledger.embedded import EmbeddedServer
 from freshledger.schema import upgrade
@@ -53,8 +55,10 @@ class Postgres:
     async def stop(self) -> None:
         """End it at once, in whatever state it is; its folder is not needed any more."""
         self.signal(signal.SIGKILL)
+        left = Path(make_url(self.url).query["host"])
         for server in self._servers:
             await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[asyncpg.Connection]:
