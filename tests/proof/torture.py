@@ -111,6 +111,17 @@ async def run(
             return await torture(stage, names, seconds, folder)
 
 
+def chosen(faults: str, planted: str | None) -> list[str]:
+    """Return the faults to inject, in their order; raises click.UsageError for an unknown one."""
+    names = faults.split(",")
+    if unknown := [name for name in names if name not in FAULTS]:
+        known = ", ".join(FAULTS)
+        raise click.UsageError(f"there is no fault {', '.join(unknown)}; there are {known}")
+    if planted and "worker" in names:
+        names.remove("worker")  # a planted program is one process
+    return in_order(names)
+
+
 @click.command()
 @click.option("--seconds", type=float, help="About how long; each fault is met at least once.")
 @click.option("--faults", default=",".join(FAULTS), show_default=True, help="Which, by commas.")
@@ -127,19 +138,13 @@ def main(
     markdown: Path | None,
 ) -> None:
     """Break everything around the program while it works, and check all that it showed."""
-    names = faults.split(",")
-    if unknown := [name for name in names if name not in FAULTS]:
-        raise click.UsageError(
-            f"there is no fault {', '.join(unknown)}; there are {', '.join(FAULTS)}"
-        )
-    if planted and "worker" in names:
-        names.remove("worker")  # a planted program is one process
-    names = in_order(names)
+    names = chosen(faults, planted)
     folder = Path(tempfile.mkdtemp(prefix="freshledger-torture-"))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             results, violations = runner.run(run(names, seconds, planted, folder))
     except KeyboardInterrupt:
+        shutil.rmtree(folder)
         raise click.Abort from None
     except BaseException:
         click.echo(f"what the program said is in {folder / LOG}", err=True)
