@@ -124,7 +124,8 @@ async def test_an_answer_that_is_too_old_is_asked_for_again(listed, psql, books,
     await listed.route(re.compile(r"/transactions"), hold, times=1)
     await listed.route(re.compile(r"/transactions/totals"), say_nothing)
     await set_note(psql, books, rows.ids[38], "first")
-    await expect(listed.locator(f"#row-{rows.ids[38]} .note")).to_have_text("second")
+    note = listed.locator(f"#row-{rows.ids[38]} .note")
+    await expect(note).to_have_text("second", timeout=15_000)
     assert len(answers) == 1
 
 
@@ -148,6 +149,19 @@ async def test_an_answer_for_the_address_before_is_thrown_away(listed, psql, boo
     await expect(listed.locator(f"#row-{rows.ids[39]} .note")).to_have_text("and then")
     await expect(listed.locator("tr[data-row]")).to_have_count(20)
     assert await listed.evaluate("window.most") == 20
+
+
+async def test_what_htmx_changed_goes_back_to_what_it_was(listed, psql, books, rows):
+    row = listed.locator(f"#row-{rows.ids[38]}")
+    await set_note(psql, books, rows.ids[38], "seen")
+    await expect(row.locator(".note")).to_have_text("seen")
+    await row.hover()
+    await row.locator("a[data-edit=label]").click()
+    await listed.keyboard.type("Short")
+    await listed.keyboard.press("Enter")
+    await expect(row.locator(".label__name")).to_have_text("Short")
+    await psql.execute("DELETE FROM transaction_labels WHERE ledger_id = $1", books.ledger_id)
+    await expect(row.locator(".label__name")).to_have_count(0)
 
 
 async def test_two_tabs_follow_each_other(listed, context, books, rows):

@@ -35,6 +35,7 @@ PAGES = (
     "/exports/{export}",
     "/history",
     "/history/{version}",
+    "/history/{version}/undo",
     "/transactions/{row}/history",
 )
 
@@ -60,7 +61,9 @@ async def ids(psql, books, rows):
         "export": export,
         "row": rows.ids[39],
         "wallet": rows.wallet,
-        "version": 1,
+        "version": await psql.fetchval(
+            "SELECT version FROM heads WHERE ledger_id = $1", books.ledger_id
+        ),
         "label": await psql.fetchval(one.format("labels"), books.ledger_id),
         "contact": await psql.fetchval(one.format("contacts"), books.ledger_id),
     }

@@ -192,6 +192,7 @@
     const part = Number(detail.xhr.getResponseHeader("Ledger-Version") ?? now.shown);
     if (part < now.shown) now.shown = part;
     now.tag = null;
+    globalThis.merging.forget();
     inserted.above.clear();
     showAbove();
     document.dispatchEvent(new CustomEvent("behind"));

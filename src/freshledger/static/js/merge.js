@@ -112,6 +112,20 @@
     }
   };
 
+  // What a row was last made into: the same again needs no look at its cells.
+  let made = new WeakMap();
+  const forget = () => {
+    made = new WeakMap();
+  };
+
+  const isMade = (node, fresh) => {
+    if (!node.matches("tr[id]") || node.hasAttribute("data-gone")) return false;
+    const html = fresh.outerHTML;
+    if (made.get(node) === html) return true;
+    made.set(node, html);
+    return false;
+  };
+
   const callbacks = (frame, found) => {
     const before = globalThis.Idiomorph.defaults.callbacks;
     const held = typed(frame);
@@ -132,6 +146,7 @@
       beforeNodeMorphed(node, fresh) {
         if (before.beforeNodeMorphed(node, fresh) === false) return false;
         if (node.nodeType === Node.ELEMENT_NODE) {
+          if (isMade(node, fresh)) return false;
           node.removeAttribute("data-gone");
           return !isKept(node);
         }
@@ -142,10 +157,12 @@
         if (before.beforeAttributeUpdated(name, node) === false || STATE.has(name)) return false;
         if (name === "hidden" && node.matches("[data-option]")) return false;
         if (name === "class") touch(node);
+        if (name.startsWith("hx-")) found.active.add(node);
         return true;
       },
       afterNodeAdded(node) {
         if (node.nodeType !== Node.ELEMENT_NODE) return;
+        found.active.add(node);
         if (node.matches(MARKED)) found.added.add(node);
         else touch(node.parentNode);
       },
@@ -166,7 +183,7 @@
   };
 
   const merge = (frame, fresh) => {
-    const found = { added: new Set(), changed: new Set(), gone: new Set() };
+    const found = { added: new Set(), changed: new Set(), gone: new Set(), active: new Set() };
     const restore = [holdChoices(frame), holdFocus(), holdScroll()];
     // An element with an id of its own is never made into another one.
     for (const editor of all("[data-editor]", frame)) editor.id ||= "row-editor";
@@ -175,7 +192,7 @@
       callbacks: callbacks(frame, found),
     });
     for (const [name, value] of Object.entries(fresh.dataset)) frame.dataset[name] = value;
-    globalThis.htmx.process(frame);
+    for (const node of found.active) if (node.isConnected) globalThis.htmx.process(node);
     document.dispatchEvent(new CustomEvent("htmx:afterSettle", { detail: { merged: true } }));
     for (const search of all("[data-options-filter]", frame)) {
       if (search.value) search.dispatchEvent(new Event("input", { bubbles: true }));
@@ -188,5 +205,5 @@
     return { added, changed, gone: [...found.gone] };
   };
 
-  globalThis.merging = { merge, written };
+  globalThis.merging = { merge, written, forget };
 })();
