@@ -111,19 +111,14 @@ class Crew:
     async def _run(self, place: int, when_ready: Callable[[], None]) -> tuple[bool, str]:
         """Run a worker to its end; return whether it came to serve, and how it ended."""
         ours, theirs = socket.socketpair()
-        with ours, theirs:
-            process = await asyncio.create_subprocess_exec(
-                *_PROGRAM,
-                str(self._listener.fileno()),
-                stdin=theirs.fileno(),
-                pass_fds=(self._listener.fileno(),),
-                env=self._environment,
-                start_new_session=True,  # Ctrl-C is told to the parent alone, which tells them
-            )
-            theirs.close()
+        with ours:
+            try:
+                process = await self._start(theirs)
+            except OSError as error:
+                return False, f"could not be started ({error.strerror})"
             self._processes.add(process)
             if self._stopping.is_set():
-                process.terminate()
+                self._signal(signal.SIGTERM)
             try:
                 ours.settimeout(0)
                 said = await asyncio.get_running_loop().sock_recv(ours, len(_SERVES))
@@ -132,6 +127,17 @@ class Crew:
                 return served, _ending(await process.wait())
             finally:
                 self._processes.discard(process)
+
+    async def _start(self, theirs: socket.socket) -> Process:
+        with theirs:
+            return await asyncio.create_subprocess_exec(
+                *_PROGRAM,
+                str(self._listener.fileno()),
+                stdin=theirs.fileno(),
+                pass_fds=(self._listener.fileno(),),
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is told to the parent alone, which tells them
+            )
 
     def _up(self, place: int, pid: int, when_ready: Callable[[], None]) -> None:
         if place in self._came_up:
@@ -143,14 +149,17 @@ class Crew:
 
     async def _end(self) -> None:
         await self._stopping.wait()
-        for process in self._processes:
-            process.terminate()
+        self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*(process.wait() for process in self._processes))
         except TimeoutError:
-            for process in self._processes:
-                process.kill()
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes:
+            with suppress(ProcessLookupError):  # it has just ended
+                process.send_signal(number)
 
 
 def _ending(code: int) -> str:
