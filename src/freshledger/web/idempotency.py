@@ -203,10 +203,18 @@ def _digest_file(stream: IO[bytes]) -> bytes:
 async def _keep(session: AsyncSession, which: dict[str, Any], answer: Any) -> None:  # noqa: ANN401 - Quart's own union
     """Keep an answer with its key, unless it shows a secret, is long, or is a stream."""
     kept: dict[str, Any] = {"status": None, "headers": [], "body": None}
-    body = getattr(answer, "response", None)
-    if isinstance(body, DataBody) and len(body.data) <= LARGEST and not _request().shows_secret:
-        kept = {"status": answer.status_code, "headers": _headers(answer), "body": body.data}
+    body = _body(answer)
+    if body is not None and len(body) <= LARGEST and not _request().shows_secret:
+        kept = {"status": answer.status_code, "headers": _headers(answer), "body": body}
     await session.execute(_KEEP.values(kept), which)
+
+
+def _body(answer: Any) -> bytes | None:  # noqa: ANN401 - Quart's own union of responses
+    """Return an answer's body, None for a stream; what has no content has an empty one."""
+    if answer.status_code == 204:  # noqa: PLR2004 - No Content
+        return b""
+    body = getattr(answer, "response", None)
+    return body.data if isinstance(body, DataBody) else None
 
 
 def _headers(answer: Response) -> list[list[str]]:
