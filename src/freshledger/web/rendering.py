@@ -10,7 +10,6 @@ from urllib.parse import quote, unquote
 from jinja2_fragments.quart import render_block
 from quart import (
     Response,
-    current_app,
     has_request_context,
     redirect,
     render_template,
@@ -48,8 +47,6 @@ def _followed(template: str) -> str | None:
     if find_viewer() is None or template in STILL:
         return None
     ledger = find_ledger()
-    if "live.follow_ledger" not in current_app.view_functions:
-        return None
     if ledger is None:
         return url_for("live.follow_account")
     return url_for("live.follow_ledger", ledger_id=ledger.id)
