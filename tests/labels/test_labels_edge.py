@@ -45,6 +45,12 @@ async def test_the_way_of_a_label(client, books, post, psql):
     assert "Home" in text
     assert 'value="Mine"' in text
     assert 'name="version" value="2"' in text
+
+
+async def test_a_label_goes_into_another(books, post, psql):
+    root = f"{books.path}/labels"
+    await post(root, name="Home", color="teal")
+    label = await psql.fetchval("SELECT id FROM labels WHERE ledger_id = $1", books.ledger_id)
     other = await post(root, name="Other", color="")
     assert other.status_code == 303
     kept = await psql.fetchval(
