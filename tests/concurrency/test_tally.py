@@ -1,10 +1,12 @@
 """What counts as a read under a fault, what the table says, and how a full run shares its reads."""
 
+from dataclasses import replace
+
 import pytest
 
 from proof.injectors import FAULTS, Injection
-from proof.records import Record
-from proof.tally import AFTER, Result, Tail, reads_under, recovery_of, table
+from proof.records import Record, Told
+from proof.tally import AFTER, Result, Tail, Times, reads_under, recovery_of, table
 from proof.torture import CALM, INJECTIONS, READS, UNDER, goal_for, in_order
 
 SECOND = 10**9
@@ -39,12 +41,14 @@ def test_recovery_is_the_first_write_and_read_that_began_after_and_were_answered
         record("edit", 5 * SECOND, 6 * SECOND, "fail"),
         record("foreign", 5 * SECOND, 6 * SECOND),
         record("label", 6 * SECOND, 8 * SECOND),
-        record("event", 6 * SECOND, 6 * SECOND),
+        replace(record("event", 6 * SECOND, 6 * SECOND), told=Told("ready", 1, 7, first=True)),
         record("not_modified", 5 * SECOND, 7 * SECOND),
+        replace(record("event", 9 * SECOND, 9 * SECOND), told=Told("change", 1, 8, 7)),
     ]
-    assert recovery_of(fault, history) == (3.0, 2.0)
-    with pytest.raises(AssertionError, match="never recovered"):
-        recovery_of(fault, history[:3])
+    assert recovery_of(fault, history) == Times(3.0, 2.0, 4.0)
+    for missing in (3, 5, 6):
+        with pytest.raises(AssertionError, match="never recovered"):
+            recovery_of(fault, [one for place, one in enumerate(history) if place != missing])
 
 
 def test_a_history_is_followed_while_it_is_written(tmp_path):
@@ -61,15 +65,25 @@ def test_a_history_is_followed_while_it_is_written(tmp_path):
 
 
 def test_the_table_has_a_row_for_each_fault_and_one_for_all():
-    one = Result("a worker killed", 9.0, 20, 5000, 4000, 3000, 0, 0, [(0.5, 0.25), (1.5, 0.75)])
+    one = Result(
+        "a worker killed",
+        9.0,
+        20,
+        5000,
+        4000,
+        3000,
+        0,
+        0,
+        [Times(0.5, 0.25, 1), Times(1.5, 0.75, 2)],
+    )
     none = Result(FAULTS["calm"].name, 1.0, 9, 9, 9, 9, 0, 0, [])
     two = Result("another", 1.0, 1, 10, 9, 8, 1, 0, [])
     rows = table([one, two, none]).splitlines()
     assert (
-        rows[2]
-        == "| a worker killed | 20 | 5,000 | 4,000 | 3,000 | 0 | 1.00 / 1.50 s | 0.50 / 0.75 s |"
+        rows[2] == "| a worker killed | 20 | 5,000 | 4,000 | 3,000 | 0 |"
+        " 1.00 / 1.50 s | 0.50 / 0.75 s | 1.50 / 2.00 s |"
     )
-    assert rows[5] == "| **all faults** | 21 | 5,010 | 4,009 | 3,008 | 1 |  |  |"
+    assert rows[5] == "| **all faults** | 21 | 5,010 | 4,009 | 3,008 | 1 |  |  |  |"
 
 
 def test_a_full_run_reads_a_million_under_faults():

@@ -14,6 +14,7 @@ from proof import records
 from proof.clients import Client
 from proof.records import Record, now
 from proof.stage import SECONDS, Stage
+from proof.throng import Sturdy
 
 STORM = 1.0
 FROZEN = 5.0
@@ -39,7 +40,7 @@ class Scene:
     """What an injector may touch: the stage, a client of its own, and chance."""
 
     stage: Stage
-    client: Client
+    client: Sturdy
     chance: random.Random
 
 

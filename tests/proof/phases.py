@@ -6,6 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import msgspec
 from proof.checker import Violation, check
 from proof.clients import Site
 from proof.injectors import Fault, Injection, Scene, injected
+from proof.live import Message, Sent
 from proof.load import Spec
 from proof.records import Record, Recorder, created, now, read_records
 from proof.runs import make_site, truth_of
 from proof.serving import TESTS
 from proof.stage import SECONDS, Stage
 from proof.tally import AFTER, Result, Tail, reads_under, recovery_of
-from proof.throng import Sturdy
+from proof.throng import Sturdy, Watcher
 
 ROWS = 20
 INTERNAL = 500
@@ -105,7 +107,9 @@ async def run_phase(
     try:
         with paths[-1].open("w", buffering=1) as file:
             async with Sturdy(site, Recorder("probe", file), "probe") as probe:
-                await _repeat(fault, Scene(stage, probe, random.Random(fault.name)), goal, phase)
+                await _with_an_ear(
+                    fault, Scene(stage, probe, random.Random(fault.name)), goal, phase
+                )
         await _finish(running, site)
     finally:
         for process in running:
@@ -115,12 +119,35 @@ async def run_phase(
     return await _judge(fault, phase)
 
 
-async def _repeat(fault: Fault, scene: Scene, goal: Goal, phase: Phase) -> None:
+class Ear(Watcher):
+    """A stream that knows when it was told something beyond where it began."""
+
+    told: asyncio.Event
+
+    def _note(self, message: Message, sent: Sent) -> None:
+        if self.opening is None:
+            self.told.set()
+        super()._note(message, sent)
+
+
+async def _with_an_ear(fault: Fault, scene: Scene, goal: Goal, phase: Phase) -> None:
+    async with Ear(phase.site, scene.client.recorder, "ear") as ear:
+        ear.told = asyncio.Event()
+        await ear.load()
+        following = asyncio.create_task(ear.follow())
+        try:
+            await _repeat(fault, scene, goal, phase, ear)
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+async def _repeat(fault: Fault, scene: Scene, goal: Goal, phase: Phase, ear: Ear) -> None:
     progress, tails = phase.progress, [Tail(path) for path in phase.paths]
-    await _recover(scene)
+    await _recover(scene, ear)
     while not progress.reaches(goal):
         progress.injections.append(await injected(fault, scene))
-        await _recover(scene)
+        await _recover(scene, ear)
         rest = progress.injections[-1].over + AFTER - now()
         await asyncio.sleep(max(0, rest / 1e9) + scene.chance.random() / 4)
         progress.count(tails)
@@ -131,16 +158,32 @@ async def _repeat(fault: Fault, scene: Scene, goal: Goal, phase: Phase) -> None:
                 raise AssertionError(f"a process of clients died: {process.returncode}")
 
 
-async def _recover(scene: Scene) -> None:
-    """Wait until a write is acknowledged and a list is shown."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            name = f"probe-{now()}"
-            record, _ = await scene.client.write(
-                "label", "POST", "/labels", (created("labels", name),), body={"name": name}, tries=1
-            )
-            if record.outcome == "ok" and await scene.client.list():
-                return
+async def _recover(scene: Scene, ear: Ear) -> None:
+    """Wait until a write is acknowledged, a list is shown, and an open stream is told something."""
+    ear.told.clear()
+    found = "a write is not acknowledged"
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not ear.told.is_set():
+                if not await _write(scene.client):
+                    continue
+                found = "a list is not shown"
+                if await scene.client.list():
+                    found = "an open stream is not told of commits"
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(1):
+                            await ear.told.wait()
+    except TimeoutError:
+        raise AssertionError(f"no recovery within {SECONDS} s: {found}") from None
+
+
+async def _write(client: Sturdy) -> bool:
+    name = f"probe-{now()}"
+    effects = (created("labels", name),)
+    record, _ = await client.write(
+        "label", "POST", "/labels", effects, body={"name": name}, tries=1
+    )
+    return record.outcome == "ok"
 
 
 async def _start(spec: Spec, path: Path) -> asyncio.subprocess.Process:
