@@ -71,25 +71,6 @@ async def test_label_note_and_contact_in_the_row(listed):
     assert await listed.evaluate("window.unbroken")
 
 
-async def test_a_note_that_came_too_late_is_shown_beside_the_other(
-    listed, context, psql, books, rows
-):
-    row = listed.locator(f"#row-{rows.ids[59]}")
-    await row.hover()
-    await row.locator("a[data-edit=note]").click()
-    await row.locator("textarea").fill("mine")
-    await psql.execute(
-        "UPDATE transactions SET note = 'theirs' WHERE ledger_id = $1 AND id = $2",
-        books.ledger_id,
-        rows.ids[59],
-    )
-    await row.get_by_role("button", name="Save").click()
-    await expect(listed.locator("#conflict-form")).to_contain_text("theirs")
-    await listed.get_by_role("button", name="Save mine instead").click()
-    await expect(row.locator(".note")).to_have_text("mine")
-    assert context.pages == [listed]
-
-
 async def test_selected_rows_and_all_matches(listed):
     rows = listed.locator("tr[data-row]")
     await rows.nth(0).locator("[data-select]").check()

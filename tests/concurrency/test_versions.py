@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from history import Event, History
+from sql_history import Event, History
 
 from ledger import Ledger, current_tx, look, make_ledger, version_of
 

@@ -122,6 +122,14 @@ async def test_an_address_book_is_previewed_then_imported(client, csrf, books, p
         assert (await post(f"{root}/import", content=content)).status_code == 422
 
 
+async def test_what_was_refused_is_not_shown(books, post):
+    refused = await post(f"{books.path}/contacts", name="Bob", network="bitcoin", address="a b")
+    assert refused.status_code == 422
+    page = await refused.get_data(as_text=True)
+    assert 'value="Bob"' in page
+    assert "No contacts yet" in page
+
+
 async def test_the_api_of_contacts(books, send):
     root = f"{books.api}/contacts"
     made, ann = await send("POST", root, {"name": "Ann"})

@@ -133,3 +133,11 @@ async def test_another_ledgers_wallet_is_not_found(psql, books, send, post):
         answer, _ = await send(method, f"{one}{path}", body)
         assert answer.status_code == 404
     assert await psql.fetchval("SELECT name FROM wallets WHERE id = $1", foreign) == "theirs"
+
+
+async def test_what_was_refused_is_not_shown(books, post):
+    refused = await post(f"{books.path}/wallets", name="Cold", chain="bitcoin", address="a b")
+    assert refused.status_code == 422
+    page = await refused.get_data(as_text=True)
+    assert 'value="Cold"' in page
+    assert "No wallets yet" in page

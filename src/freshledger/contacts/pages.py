@@ -12,7 +12,7 @@ from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_choices, form_id, form_text, form_version
 from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session
+from freshledger.web.session import attempt, current_session
 
 blueprint = Blueprint("contacts", __name__)
 
@@ -38,13 +38,14 @@ async def list_contacts(ledger_id: int) -> ResponseReturnValue:
 @blueprint.post(ROOT)
 async def create_contact(ledger_id: int) -> ResponseReturnValue:
     """Make a contact, with its first address if one is given."""
-    session, form = current_session(), await request.form
+    form = await request.form
     try:
-        contact_id = await repository.insert_contact(
-            session, ledger_id=ledger_id, name=form_text(form, "name")
-        )
-        if form_text(form, "address").strip():
-            await _insert_address(ledger_id, contact_id)
+        async with attempt() as session:
+            contact_id = await repository.insert_contact(
+                session, ledger_id=ledger_id, name=form_text(form, "name")
+            )
+            if form_text(form, "address").strip():
+                await _insert_address(ledger_id, contact_id)
     except SHOWN as error:
         return await _list(ledger_id, error), STATUSES[type(error)]
     return _to(ledger_id, contact_id, "Contact made.")

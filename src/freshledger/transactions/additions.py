@@ -15,7 +15,7 @@ from freshledger.web.context import requires, viewer
 from freshledger.web.forms import form_text
 from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session
+from freshledger.web.session import attempt, current_session
 
 blueprint = Blueprint("additions", __name__)
 
@@ -40,23 +40,24 @@ async def new_transaction(ledger_id: int) -> ResponseReturnValue:
 @blueprint.post(ROOT)
 async def create_transaction(ledger_id: int) -> ResponseReturnValue:
     """Add a movement by hand, with its labels."""
-    session, form = current_session(), await request.form
+    form = await request.form
     try:
-        made = await commands.create_transaction(
-            session,
-            ledger_id=ledger_id,
-            fields={name: form_text(form, name) for name in NEW_FIELDS},
-            zone=Clock.of(viewer().time_zone).zone,
-        )
-        names = [name.strip() for name in form_text(form, "labels").split(",") if name.strip()]
-        labels = await ensure_labels(session, ledger_id=ledger_id, names=names)
-        if labels:
-            await commands.label_transactions(
+        async with attempt() as session:
+            made = await commands.create_transaction(
                 session,
                 ledger_id=ledger_id,
-                selection=Selection(ids=(made.id,)),
-                label_ids=tuple(labels.values()),
+                fields={name: form_text(form, name) for name in NEW_FIELDS},
+                zone=Clock.of(viewer().time_zone).zone,
             )
+            names = [name.strip() for name in form_text(form, "labels").split(",") if name.strip()]
+            labels = await ensure_labels(session, ledger_id=ledger_id, names=names)
+            if labels:
+                await commands.label_transactions(
+                    session,
+                    ledger_id=ledger_id,
+                    selection=Selection(ids=(made.id,)),
+                    label_ids=tuple(labels.values()),
+                )
     except Invalid as error:
         return await _ask_new(ledger_id, form, error), 422
     to = url_for("transactions.edits.show_transaction", ledger_id=ledger_id, transaction_id=made.id)

@@ -12,7 +12,7 @@ from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_choices, form_number, form_text, form_version
 from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import current_session
+from freshledger.web.session import attempt, current_session
 
 blueprint = Blueprint("wallets", __name__)
 
@@ -40,19 +40,20 @@ async def list_wallets(ledger_id: int) -> ResponseReturnValue:
 @blueprint.post(ROOT)
 async def create_wallet(ledger_id: int) -> ResponseReturnValue:
     """Make a wallet, with its first address if one is given."""
-    session, form = current_session(), await request.form
+    form = await request.form
     try:
-        wallet_id = await repository.insert_wallet(
-            session, ledger_id=ledger_id, name=form_text(form, "name")
-        )
-        if form_text(form, "address").strip():
-            await repository.insert_wallet_address(
-                session,
-                ledger_id=ledger_id,
-                wallet_id=wallet_id,
-                chain=_chain(form_text(form, "chain")),
-                address=form_text(form, "address"),
+        async with attempt() as session:
+            wallet_id = await repository.insert_wallet(
+                session, ledger_id=ledger_id, name=form_text(form, "name")
             )
+            if form_text(form, "address").strip():
+                await repository.insert_wallet_address(
+                    session,
+                    ledger_id=ledger_id,
+                    wallet_id=wallet_id,
+                    chain=_chain(form_text(form, "chain")),
+                    address=form_text(form, "address"),
+                )
     except SHOWN as error:
         return await _list(ledger_id, error), STATUSES[type(error)]
     return _to(ledger_id, wallet_id, "Wallet made.")

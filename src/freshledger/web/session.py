@@ -16,7 +16,8 @@ The order of things, and why (tests/web/test_session.py has a test for each line
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from quart import Quart, Request, Response, current_app, request
@@ -235,6 +236,17 @@ def install(app: FreshQuart) -> None:
 def current_session() -> AsyncSession:
     """Return the request's session; there is none in streams and background tasks."""
     return current_unit().session
+
+
+@asynccontextmanager
+async def attempt() -> AsyncIterator[AsyncSession]:
+    """Yield the request's session; what the block did before it raised is not seen afterwards.
+
+    For views that answer an error with a page: it shows what is there, not what was refused.
+    """
+    session = current_session()
+    async with session.begin_nested():
+        yield session
 
 
 async def release() -> None:
