@@ -57,12 +57,13 @@ async def calm(_scene: Scene) -> None:
 
 
 async def kill_backend(scene: Scene) -> None:
-    """One backend of the program is killed: PostgreSQL ends all others and recovers."""
+    """One backend of the program is killed: PostgreSQL ends all others, and recovers."""
     async with scene.stage.postgres.connected() as psql:
         found = await psql.fetch(
             f"SELECT pid FROM pg_stat_activity WHERE {OURS} AND application_name ~ 'freshledger'"
         )
     psutil.Process(scene.chance.choice(found)["pid"]).kill()
+    await scene.stage.postgres.comes_back()
 
 
 async def terminate_storm(scene: Scene) -> None:
@@ -97,7 +98,7 @@ async def kill_worker(scene: Scene) -> None:
     scene.chance.choice(before).kill()
     async with asyncio.timeout(SECONDS):
         while len(after := scene.stage.workers()) < len(before) or not _serves(after, before):  # noqa: ASYNC110 - another program's
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
 
 def _serves(after: list[psutil.Process], before: list[psutil.Process]) -> bool:

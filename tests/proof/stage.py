@@ -44,6 +44,16 @@ class Postgres:
         self._servers.append(EmbeddedServer(self._folder))
         await asyncio.to_thread(self._servers[-1].start)
 
+    async def comes_back(self) -> None:
+        """Wait until it takes connections again, after a moment in which it may still."""
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(SECONDS):
+            while True:
+                with suppress(OSError, asyncpg.PostgresError):
+                    async with self.connected():
+                        return
+                await asyncio.sleep(0.05)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all its processes, first to the one that would start others."""
         everybody = postmasters(self._folder)
