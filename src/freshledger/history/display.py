@@ -103,7 +103,8 @@ def _asset_of(row: RowChange, names: Names) -> str | None:
 
 def _what(row: RowChange, names: Names) -> str:
     if row.table in {"transactions", "transaction_labels"}:
-        return transaction_text(names.get(("transactions", row.id))).capitalize()
+        text = transaction_text(names.get(("transactions", row.id)))
+        return text[:1].upper() + text[1:]
     if row.table in {"labels", "contacts", "wallets"}:
         return f"{row.table[:-1].capitalize()} {name_of(names, row.table, row.id)}"
     owner = row.after or row.before or {}
@@ -137,12 +138,7 @@ def shown_version(
     """Return an entry of the history; `names` are those of the present."""
     changes = in_version(version)
     names = as_recorded(names, changes)
-    followed = {"transaction_labels"} if version_has(version, "transactions", "U") else set()
-    shown = [
-        shown_row(change, names)
-        for change in changes
-        if change.operation != "U" or change.table not in followed
-    ]
+    shown = [shown_row(change, names) for change in changes if not _follows(change, version)]
     return {
         "version": version.version,
         "at": version.at,
@@ -157,6 +153,15 @@ def shown_version(
         "undone": [u for u in undos if u.version == version.version],
         "stands": stands(version.version, undos),
     }
+
+
+def _follows(change: RowChange, version: Version) -> bool:
+    """Tell whether a change goes without saying: another one of the version brought it about."""
+    if change.table == "transaction_labels":
+        return change.operation == "U"
+    return change.table == "tombstones" and any(
+        version_has(version, "transactions", operation) for operation in ("I", "D")
+    )
 
 
 def obstacle_text(one: Obstacle, names: Names) -> str:
