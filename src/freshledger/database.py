@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import URL, Dialect, Row, Select, event, make_url
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
@@ -54,7 +55,7 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQ
 def _connect(dialect: Dialect, _record: object, arguments: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401 - the driver's
     try:
         return dialect.connect(*arguments, **named)
-    except OSError as error:
+    except (OSError, asyncpg.InternalClientError) as error:  # it went away while it let us in
         raise Busy("the database cannot be reached; try again in a moment") from error
 
 

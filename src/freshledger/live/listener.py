@@ -28,7 +28,10 @@ _COMPARE = """
 SELECT ARRAY(SELECT pg_listening_channels()) AS channels, l.id, l.epoch, h.version
 FROM (SELECT) one LEFT JOIN (ledgers l JOIN heads h ON h.ledger_id = l.id) ON l.id = ANY($1)
 """
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILURES = (
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server went away while it let us in
+)  # fmt: skip
 
 Heads = dict[int, tuple[UUID, int]]
 """The epoch and version of each ledger that is there."""
@@ -67,6 +70,8 @@ class Listener:
                     await self._stay(connection)
             except _FAILURES as error:
                 log.warning("the feed listens anew: %s", str(error) or type(error).__name__)
+            except Exception:  # without it nobody would be told anything any more
+                log.exception("the feed listens anew after an error of its own")
             await asyncio.sleep(random.uniform(0, self._pause))  # noqa: S311 - jitter
             self._pause = min(max(0.1, self._pause * 2), LONGEST_PAUSE)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from freshledger.database import Database, sqlstate
@@ -47,7 +47,7 @@ async def find_outcome(database: Database, mark: Mark) -> bool | None:
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             while True:
-                with suppress(TimeoutError, DBAPIError, Busy):  # away, or starting again
+                with suppress(TimeoutError, SQLAlchemyError, Busy):  # away, or starting again
                     async with asyncio.timeout(_PATIENCE_ONCE), database.asking() as connection:
                         if await _is_over(connection, mark.xid):
                             return await _was_committed(connection, mark)
