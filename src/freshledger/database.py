@@ -52,11 +52,17 @@ def create_engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401 - SQ
     return engine
 
 
+_AWAY = (OSError, asyncpg.InternalClientError)
+"""What connecting raises where the server is away, or goes while it lets us in."""
+
+_UNREACHABLE = "the database cannot be reached; try again in a moment"
+
+
 def _connect(dialect: Dialect, _record: object, arguments: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401 - the driver's
     try:
         return dialect.connect(*arguments, **named)
-    except (OSError, asyncpg.InternalClientError) as error:  # it went away while it let us in
-        raise Busy("the database cannot be reached; try again in a moment") from error
+    except _AWAY as error:
+        raise Busy(_UNREACHABLE) from error
 
 
 def _bound_transactions(engine: AsyncEngine, seconds: float) -> None:
@@ -69,7 +75,10 @@ def _bound_transactions(engine: AsyncEngine, seconds: float) -> None:
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
-        connection.run_async(bound)
+        try:
+            connection.run_async(bound)
+        except (*_AWAY, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise Busy(_UNREACHABLE) from error
 
 
 class Database:
