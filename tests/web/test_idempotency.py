@@ -256,6 +256,16 @@ async def test_secrets_are_not_kept(app, psql):
     assert await psql.fetchval("SELECT count(*) FROM tokens WHERE ledger_id = $1", ledger) == 1
 
 
+async def test_what_was_sent_cannot_be_found_by_trying(app, psql):
+    """Forms hold passwords: the same one sent by two people leaves two different digests."""
+    key = new_key()
+    for _ in range(2):
+        person = await come(app, psql)
+        assert (await person.post("/ledgers", {"name": "Same", FIELD: key})).status_code == 303
+    digests = await psql.fetch("SELECT DISTINCT request FROM idempotency_keys WHERE key = $1", key)
+    assert len(digests) == 2
+
+
 async def test_signing_in_keeps_no_key(app, psql):
     person = await come(app, psql, password="correct horse battery")
     form = {"email": person.email, "password": "correct horse battery", FIELD: new_key()}

@@ -233,7 +233,7 @@ def _exact(row: Mapping[str, Any] | None, hidden: Iterable[str]) -> dict[str, An
     if row is None:
         return None
     return {
-        column: str(value) if column in _AMOUNTS and value is not None else value
+        column: format_amount(Decimal(value)) if column in _AMOUNTS and value is not None else value
         for column, value in row.items()
         if column not in hidden
     }

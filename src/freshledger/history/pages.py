@@ -115,7 +115,7 @@ async def _page(ledger_id: int, where: HistoryFilter, *, with_rows: bool = True)
     imports = {import_id for version in versions for import_id in _imports(version)}
     names = await find_names(session, ledger_id=ledger_id, rows=changes, imports=imports)
     actors = await repository.list_actors(session, ledger_id=ledger_id)
-    people = await name_actors(session, {*actors, *([where.actor] if where.actor else [])})
+    people = await name_actors(session, actors)
     return {
         "where": where,
         "entries": await shown(ledger_id, versions, names),

@@ -202,6 +202,7 @@ async def _identify() -> Response | None:
     if getattr(view, "access", None) == "public":  # its answer may sign somebody in
         await act_as(current_session(), current.viewer.user_id)
         return None
+    current.secret = current.session_token or request.headers["Authorization"]
     return await idempotency.begin_writing(current.viewer.user_id)
 
 

@@ -12,8 +12,9 @@ that fails, its row is gone with all else it did, and the key is free.
 import asyncio
 import functools
 import hashlib
+import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import IO, Any, cast
 
@@ -59,9 +60,14 @@ class Asked:
 
 
 class KeyedRequest(FreshRequest):
-    """A request that may carry a key; `asked` is what is wrong with it where it is none."""
+    """A request that may carry a key; `asked` is what is wrong with it where it is none.
+
+    `secret` is that of its session or token. What is stored of a request is keyed with it: a
+    form may hold a password, which nobody who reads the table shall find by trying.
+    """
 
     asked: Asked | Invalid | None = None
+    secret = ""
     shows_secret = False
 
 
@@ -107,7 +113,10 @@ async def begin_writing(user_id: int) -> Response | None:
     unit, asked = current_unit(), _request().asked
     if isinstance(asked, Invalid):
         raise asked
-    taken = asked or Asked(f"{_OWN}{new_key()}", b"", "")
+    taken = Asked(f"{_OWN}{new_key()}", b"", "")
+    if asked is not None:
+        digest = hmac.digest(_request().secret.encode(), asked.digest, "sha256")
+        taken = replace(asked, digest=digest)
     which = {"of_user": user_id, "of_key": taken.key}
     for _ in range(_TRIES):
         row = (await unit.session.execute(_BEGIN, _begin_values(user_id, taken))).one()
