@@ -5,6 +5,7 @@ import pytest
 from freshledger.accounts import commands
 from freshledger.accounts.attempts import PER_EMAIL
 from freshledger.web.context import hash_secret
+from freshledger.web.idempotency import new_key
 from people import PASSWORD, come, make_ledger, sign_in, version_of
 
 CHOSEN = {"name": "Ann", "time_zone": "Europe/Berlin", "theme": "dark", "page_size": "100"}
@@ -87,6 +88,13 @@ async def test_passwords_that_are_refused(app, psql, current, password, field):
     assert answer.status_code == 422
     assert f'id="{field}-error"' in await answer.get_data(as_text=True)
     assert (await sign_in(app, ann.email, PASSWORD)).status_code == 303
+
+
+async def test_a_change_that_is_sent_twice_is_one(app, psql):
+    ann = await come(app, psql, password=PASSWORD)
+    form = {"current": PASSWORD, "password": NEW, "idempotency_key": new_key()}
+    for _ in range(2):
+        assert (await ann.post("/settings/password", form)).status_code == 303
 
 
 async def test_the_present_password_cannot_be_guessed_from_an_open_browser(app, psql):

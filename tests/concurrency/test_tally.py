@@ -71,19 +71,20 @@ def test_the_table_has_a_row_for_each_fault_and_one_for_all():
         20,
         5000,
         4000,
+        2500,
         3000,
         0,
         0,
         [Times(0.5, 0.25, 1), Times(1.5, 0.75, 2)],
     )
-    none = Result(FAULTS["calm"].name, 1.0, 9, 9, 9, 9, 0, 0, [])
-    two = Result("another", 1.0, 1, 10, 9, 8, 1, 0, [])
+    none = Result(FAULTS["calm"].name, 1.0, 9, 9, 9, 4, 9, 0, 0, [])
+    two = Result("another", 1.0, 1, 10, 9, 5, 8, 1, 7, [])
     rows = table([one, two, none]).splitlines()
     assert (
-        rows[2] == "| a worker killed | 20 | 5,000 | 4,000 | 3,000 | 0 |"
+        rows[2] == "| a worker killed | 20 | 5,000 | 4,000 | 2,500 | 3,000 | 0 | 0 |"
         " 1.00 / 1.50 s | 0.50 / 0.75 s | 1.50 / 2.00 s |"
     )
-    assert rows[5] == "| **all faults** | 21 | 5,010 | 4,009 | 3,008 | 1 |  |  |  |"
+    assert rows[5] == "| **all faults** | 21 | 5,010 | 4,009 | 2,505 | 3,008 | 1 | 7 |  |  |  |"
 
 
 def test_a_full_run_reads_a_million_under_faults():

@@ -107,6 +107,33 @@ async def test_only_what_nobody_changed_since(desk: Desk, rows):
     assert problem["in_part"] is False
 
 
+async def test_what_follows_by_itself_is_nothing_left_to_undo(desk: Desk, rows):
+    """A labelled transaction's type: its links follow, and are no part that could be undone."""
+    one = f"/transactions/{rows.ids[0]}"
+    await desk.do(f"{one}/labels", label="rent")
+    versions = []
+    for kind in ("income", "reward"):
+        answer = await desk.api("PATCH", one, {"type": kind}, **{"If-Match": "*"})
+        assert answer.status_code == 200
+        versions.append(await desk.version())
+    assert (await refused(desk, versions[0]))["in_part"] is False
+
+
+async def test_a_version_that_changed_nothing(desk: Desk, rows):
+    await desk.psql.execute("UPDATE wallets SET name = name WHERE id = $1", rows.wallet)
+    version = await desk.version()
+    problem = await refused(desk, version)
+    assert "changed nothing" in problem["detail"]
+    assert await desk.psql.fetchval("SELECT count(*) FROM undos WHERE version = $1", version) == 0
+
+
+async def test_times_that_no_calendar_has(desk: Desk, rows):
+    await desk.psql.execute(
+        "UPDATE transactions SET occurred_at = 'infinity' WHERE id = $1", rows.ids[0]
+    )
+    assert "infinity" in await desk.get("/history")
+
+
 async def test_many_obstacles_are_counted(desk: Desk):
     await make_rows(desk.psql, desk.books, 0)
     await desk.psql.execute(

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from freshledger.imports import exporting
+from freshledger.imports import export_pages, exporting
 from freshledger.imports.exporting import Order
 from freshledger.transactions.filters import EVERYTHING, TransactionFilter
 from freshledger.transactions.periods import Clock
+from freshledger.web import rendering
 
 COLUMNS = (
     "identity, occurrence, group_key, occurred_at, type, status, asset, contract, amount, chain,"
@@ -147,3 +149,24 @@ async def test_an_archived_ledger_can_be_exported(client: Any, books: Any, psql:
     response = await client.post(f"{books.path}/exports", form=form)
     assert response.status_code == 303
     assert (await client.get(response.location)).status_code == 200
+
+
+async def test_what_is_begun_is_not_begun_again(
+    client: Any, books: Any, csrf: Any, psql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost after the export was noted: that stands, and is answered."""
+    answers: list[str] = []
+
+    def see_other(location: str) -> Any:
+        answers.append(location)
+        if len(answers) == 2:
+            raise DBAPIError("SELECT", None, Exception(), connection_invalidated=True)
+        return rendering.see_other(location)
+
+    monkeypatch.setattr(export_pages, "see_other", see_other)
+    form = {"format": "csv", "where": ""}
+    response = await client.post(f"{books.path}/exports", form=form, headers=csrf)
+    assert (response.status_code, response.location) == (303, answers[0])
+    query = "SELECT count(*) FROM exports WHERE ledger_id = $1"
+    assert await psql.fetchval(query, books.ledger_id) == 1
+    assert len(answers) == 2

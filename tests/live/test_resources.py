@@ -187,3 +187,13 @@ async def test_a_stop_ends_all_streams_at_once(settings, books):
             await live.ends("shutdown")
         async with stream(client, f"{books.path}/live") as late:
             await late.ends("shutdown")
+
+
+async def test_a_user_s_streams_leave_room_for_others(client, books, monkeypatch):
+    monkeypatch.setattr(web_stream, "MOST_STREAMS", 2)
+    async with AsyncExitStack() as stack:
+        for path in (f"{books.path}/live", "/live"):
+            live = await stack.enter_async_context(stream(client, path))
+            assert (await live.next()).name == "ready"
+        refused = await client.get(f"{books.api}/live")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")

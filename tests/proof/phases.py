@@ -234,8 +234,8 @@ async def _judge(fault: Fault, phase: Phase) -> tuple[Result, list[Violation]]:
     recovery = [recovery_of(one, records) for one in progress.injections]
     seconds = time.monotonic() - progress.begun
     result = Result(
-        fault.name, round(seconds, 1), len(progress.injections), len(records), len(reads), under,
-        len(violations), sum(one.status == INTERNAL for one in records), recovery,
+        fault.name, round(seconds, 1), len(progress.injections), len(records), len(reads), events,
+        under,        len(violations), sum(one.status == INTERNAL for one in records), recovery,
     )  # fmt: skip
     return result, violations
 

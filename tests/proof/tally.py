@@ -63,6 +63,7 @@ class Result(msgspec.Struct):
     injections: int
     operations: int
     reads: int
+    events: int
     under: int
     violations: int
     errors: int
@@ -98,8 +99,9 @@ def recovery_of(injection: Injection, records: Iterable[Record]) -> Times:
 
 
 HEAD = (
-    "fault", "injections", "operations", "checked reads", "of them under the fault",
-    "violations", "first write after, median / longest", "first read", "first event",
+    "fault", "injections", "operations", "checked reads", "events among them", "under the fault",
+    "violations", "answers 500", "first write after, median / longest", "first read",
+    "first event",
 )  # fmt: skip
 
 
@@ -113,7 +115,15 @@ def table(results: Sequence[Result]) -> str:
         sum(one.seconds for one in faults),
         *(
             sum(getattr(one, name) for one in faults)
-            for name in ("injections", "operations", "reads", "under", "violations", "errors")
+            for name in (
+                "injections",
+                "operations",
+                "reads",
+                "events",
+                "under",
+                "violations",
+                "errors",
+            )
         ),
         [],
     )
@@ -127,5 +137,13 @@ def _times(one: Result) -> list[str]:
 
 
 def _line(name: str, one: Result, times: list[str]) -> str:
-    counts = (one.injections, one.operations, one.reads, one.under, one.violations)
+    counts = (
+        one.injections,
+        one.operations,
+        one.reads,
+        one.events,
+        one.under,
+        one.violations,
+        one.errors,
+    )
     return "| " + " | ".join([name, *(f"{count:,}" for count in counts), *times]) + " |"

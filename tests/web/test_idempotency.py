@@ -285,6 +285,10 @@ async def test_what_is_long_is_not_kept(app):
     class Session:
         async def execute(self, statement, _values):
             executed.append(statement.compile().params)
+            return self
+
+        def all(self):
+            return executed
 
     async with app.test_request_context("/"):
         for length in (LARGEST, LARGEST + 1):

@@ -377,3 +377,17 @@ async def test_a_ledgers_name(site):
     await site.post(site.books.path, name="Mine", was="Theirs")  # what somebody did is done
     await site.post(site.books.path, name="Theirs", was="Theirs")  # untouched
     assert (await site.stored("ledgers", site.books.ledger_id))["name"] == "Mine"
+
+
+async def test_what_was_typed_for_a_row_that_is_gone_is_shown(site, rows):
+    one = f"{site.books.path}/transactions/{rows.ids[0]}"
+    await site.psql.execute("DELETE FROM transactions WHERE id = $1", rows.ids[0])
+    page = await site.post(f"{one}/note", 404, note="an <hour> of work", version="1")
+    assert "an &lt;hour&gt; of work" in page
+
+
+async def test_nothing_to_change_is_no_conflict(site):
+    """A form from before a restore, which asks for what is there."""
+    label = await site.make("labels")
+    form = {"name": "Some", "color": "", "version": "9"}
+    await site.post(f"{site.books.path}/labels/{label}", **form)

@@ -20,6 +20,7 @@ from freshledger.web.context import (
     viewer,
 )
 from freshledger.web.errors import STATUSES
+from freshledger.web.idempotency import resume_writing
 from freshledger.web.rendering import render, see_other
 from freshledger.web.session import FreshQuart, current_session
 
@@ -126,6 +127,7 @@ async def change_password() -> ResponseReturnValue:
             password=form.get("current", ""),
             address=_address(),
         )
+        await resume_writing(who.user_id)
         await commands.change_password(
             session,
             user_id=who.user_id,

@@ -12,7 +12,7 @@ from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_choices, form_id, form_text, form_version
 from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import attempt, current_session
+from freshledger.web.session import all_or_nothing, current_session
 
 blueprint = Blueprint("contacts", __name__)
 
@@ -40,7 +40,7 @@ async def create_contact(ledger_id: int) -> ResponseReturnValue:
     """Make a contact, with its first address if one is given."""
     form = await request.form
     try:
-        async with attempt() as session:
+        async with all_or_nothing() as session:
             contact_id = await repository.insert_contact(
                 session, ledger_id=ledger_id, name=form_text(form, "name")
             )

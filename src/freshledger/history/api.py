@@ -143,14 +143,13 @@ async def list_versions(ledger_id: int) -> ResponseReturnValue:
 @document_response(VersionRowsOut)
 async def get_version(ledger_id: int, number: int) -> ResponseReturnValue:
     """Show one version with all its rows, by pages."""
-    session, given = current_session(), request.args.get("cursor")
+    session = current_session()
     for name in request.args:
         if name not in PAGING:
             raise Invalid(f"{name[:60]!r} is not a parameter of this address", field=name[:60])
     limit, scope = parse_limit(request.args.get("limit")), SCOPE.format(number)
     version = await repository.get_version(session, ledger_id=ledger_id, version=number)
-    place = decode_cursor(given, scope=scope, columns=1).position if given else None
-    first = int(place[0]) if place else 0
+    first = repository.first_row(request.args.get("cursor"), scope=scope)
     rows = await repository.list_rows(
         session, ledger_id=ledger_id, tx=version.tx, first=first, limit=limit
     )

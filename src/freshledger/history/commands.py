@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import AnyRow
+from freshledger.database import AnyRow, sqlstate
 from freshledger.errors import Conflict
 from freshledger.history import obstacles, reversal
 from freshledger.history.obstacles import Obstacle
@@ -19,6 +19,9 @@ TIMEOUT = "10min"
 
 SHOWN = 20
 """How many of the rows that stand in the way are named."""
+
+_CHECK = "23514"
+"""check_violation."""
 
 SETTLED = {"members", "tokens", "ledgers", "users", "saved_filters"}
 _FINAL = {"done", "taken_back", "failed", "cancelled"}
@@ -118,6 +121,11 @@ async def undo_version(
         async with session.begin_nested():
             return await _undo(session, ledger_id, version, in_part=in_part)
     except IntegrityError as error:
+        if sqlstate(error) == _CHECK:
+            raise Conflict(
+                f"version {version.version} cannot be undone: what would come back is no longer"
+                " possible beside what was changed since"
+            ) from error
         raise Conflict(
             "somebody is changing what this needs right now; look again and repeat"
         ) from error
@@ -135,10 +143,13 @@ async def _undo(
         found = await obstacles.find_causes(
             session, ledger_id=ledger_id, version=version.version, obstacles=work.found
         )
-        possible = version.count > work.total and not in_part
+        following = sum(g.count for g in version.groups if (g.table, g.operation) == _FOLLOWING)
+        possible = version.count - following > work.total and not in_part
         raise UndoConflict(
             version.version, found, work.total, at_least=work.stopped, possible=possible
         )
+    if not await session.scalar(_HAS_WRITTEN, key):
+        raise Conflict(f"version {version.version} changed nothing; there is nothing to undo")
     await session.execute(_RESTORE_IMPORT_ROWS, key)
     await session.execute(_RESTORE_REFERENCES, key)
     await record_undo(session, ledger_id=ledger_id, version=version.version, left_out=work.total)
@@ -210,6 +221,10 @@ _FOLLOWING = ("transaction_labels", "U")
 _PARTS = text("""
 SELECT part, table_name, operation, count AS rows FROM changes
 WHERE ledger_id = :ledger AND tx = :tx ORDER BY part DESC
+""")
+
+_HAS_WRITTEN = text("""
+SELECT EXISTS (SELECT FROM changes WHERE ledger_id = :ledger AND tx = touch(:ledger))
 """)
 
 _RESTORE_IMPORT_ROWS = text("""

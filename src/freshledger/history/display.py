@@ -20,7 +20,13 @@ LONG = 80
 """Characters of a text that stands folded."""
 
 PRIVATE = {
-    "tokens": {"token_hash"},
+    "tokens": {
+        "token_hash",
+        "name",
+        "scope",
+        "expires_at",
+        "revoked_at",
+    },  # their page is the owners'
     "saved_filters": {"name", "query"},
     "imports": {"options"},
     "import_files": {"digest"},
@@ -200,8 +206,11 @@ def version_has(version: Version, table: str, operation: str) -> bool:
 
 def stands(version: int, undos: Sequence[UndoneBy]) -> bool:
     """Tell whether a version's changes stand: nobody undid it whole, or that was undone."""
-    whole = [u.by for u in undos if u.version == version and not u.left_out]
-    return not any(stands(by, undos) for by in whole)
+    undone = set[int]()
+    for undo in sorted(undos, key=lambda undo: undo.by, reverse=True):
+        if undo.by not in undone and not undo.left_out:
+            undone.add(undo.version)
+    return version not in undone
 
 
 def shown_chips(where: HistoryFilter, people: Mapping[str, str]) -> list[tuple[str, str]]:

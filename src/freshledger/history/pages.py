@@ -74,10 +74,7 @@ async def show_version(ledger_id: int, number: int) -> ResponseReturnValue:
     session = current_session()
     found = await repository.get_version(session, ledger_id=ledger_id, version=number)
     scope = f"version:{number}"
-    given = request.args.get("cursor")
-    first = (
-        int((decode_cursor(given, scope=scope, columns=1).position or ("0",))[0]) if given else 0
-    )
+    first = repository.first_row(request.args.get("cursor"), scope=scope)
     rows = await repository.list_rows(
         session, ledger_id=ledger_id, tx=found.tx, first=first, limit=ROWS
     )

@@ -31,7 +31,7 @@ from freshledger.database import AnySelect
 from freshledger.errors import NotFound
 from freshledger.history.filters import OPERATIONS, TABLES, HistoryFilter
 from freshledger.models import Change, ImportRow, Revision
-from freshledger.paging import Cursor, Page, page_of
+from freshledger.paging import Cursor, Page, decode_cursor, page_of, whole_number
 from freshledger.transactions.periods import Clock, begin, end
 
 WINDOW = 2000
@@ -103,7 +103,7 @@ async def list_versions(
 ) -> Page[Version]:
     """Return a page of versions, newest first."""
     first, last = await _span(session, ledger_id, where, clock)
-    place = int(cursor.position[0]) if cursor.position else None
+    place = whole_number(cursor.position[0]) if cursor.position else None
     search = _Search(session, ledger_id, where, cursor.backward)
     if place is None:
         low, high, behind = first, last, False
@@ -124,6 +124,12 @@ async def list_versions(
     )
     versions = await _whole(session, ledger_id, page.rows)
     return Page(versions, page.next, page.previous, page.first, page.last)
+
+
+def first_row(cursor: str | None, *, scope: str) -> int:
+    """Return how many rows of a version come before a cursor's place; raises Invalid."""
+    position = decode_cursor(cursor, scope=scope, columns=1).position if cursor else None
+    return max(0, whole_number(position[0])) if position else 0
 
 
 def scope(where: HistoryFilter) -> str:

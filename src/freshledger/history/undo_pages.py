@@ -31,7 +31,10 @@ async def ask_undo(ledger_id: int, number: int) -> ResponseReturnValue:
     """Show what undoing a version would do, and ask whether to."""
     session = current_session()
     version = await repository.get_version(session, ledger_id=ledger_id, version=number)
-    return await _show(version, "history/undo.html", way=commands.way_of(version))
+    way = commands.way_of(version)
+    if ledger().archived:
+        way = Way("no", "this ledger is archived; its owner can reopen it")
+    return await _show(version, "history/undo.html", way=way)
 
 
 @blueprint.post(ROOT)

@@ -15,7 +15,7 @@ from freshledger.web.context import requires, viewer
 from freshledger.web.forms import form_text
 from freshledger.web.freshness import unversioned
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import attempt, current_session
+from freshledger.web.session import all_or_nothing, current_session
 
 blueprint = Blueprint("additions", __name__)
 
@@ -42,7 +42,7 @@ async def create_transaction(ledger_id: int) -> ResponseReturnValue:
     """Add a movement by hand, with its labels."""
     form = await request.form
     try:
-        async with attempt() as session:
+        async with all_or_nothing() as session:
             made = await commands.create_transaction(
                 session,
                 ledger_id=ledger_id,

@@ -12,7 +12,7 @@ from freshledger.web.errors import STATUSES
 from freshledger.web.forms import form_choices, form_number, form_text, form_version
 from freshledger.web.preconditions import Control, choice, conflict_page, refused_deletion
 from freshledger.web.rendering import render, see_other
-from freshledger.web.session import attempt, current_session
+from freshledger.web.session import all_or_nothing, current_session
 
 blueprint = Blueprint("wallets", __name__)
 
@@ -42,7 +42,7 @@ async def create_wallet(ledger_id: int) -> ResponseReturnValue:
     """Make a wallet, with its first address if one is given."""
     form = await request.form
     try:
-        async with attempt() as session:
+        async with all_or_nothing() as session:
             wallet_id = await repository.insert_wallet(
                 session, ledger_id=ledger_id, name=form_text(form, "name")
             )

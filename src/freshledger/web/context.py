@@ -202,7 +202,7 @@ async def _identify() -> Response | None:
     if getattr(view, "access", None) == "public":  # its answer may sign somebody in
         await act_as(current_session(), current.viewer.user_id)
         return None
-    current.secret = current.session_token or request.headers["Authorization"]
+    current.secret = current.session_token or bearer_token()
     return await idempotency.begin_writing(current.viewer.user_id)
 
 
@@ -248,9 +248,8 @@ async def _find(
     session: AsyncSession, current: ViewerRequest, ledger_id: int | None
 ) -> AnyRow | None:
     """Look the viewer up, and their ledger, in one statement; a foreign ledger is not found."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":  # other schemes are a proxy's
-        return await _find_token(session, token.strip(), ledger_id)
+    if token := bearer_token():
+        return await _find_token(session, token, ledger_id)
     secret = request.cookies.get(session_cookie())
     if not secret:
         return None
@@ -262,6 +261,12 @@ async def _find(
     if ledger_id is not None and row.ledger_id is None:
         raise NotFound("there is no such ledger")
     return row
+
+
+def bearer_token() -> str:
+    """Return the token that the request carries, '' for none; other schemes are a proxy's."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _find_token(session: AsyncSession, secret: str, ledger_id: int | None) -> AnyRow | None:

@@ -79,7 +79,9 @@ async def answer(
         body = msgspec.json.encode(msgspec.to_builtins(problem) | (details or {}))
         return Response(body, status, content_type="application/problem+json")
     again = None
-    if code in {Uncertain.code, KeyReused.code}:
+    if code in {Uncertain.code, KeyReused.code} or (
+        request.method == "POST" and code == "not_found"
+    ):
         again = await sent_again(same_key=code == Uncertain.code)
     page = await render(
         "error.html", status=status, code=code, message=message, field=field, again=again

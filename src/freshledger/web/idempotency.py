@@ -215,7 +215,8 @@ async def _keep(session: AsyncSession, which: dict[str, Any], answer: Any) -> No
     body = _body(answer)
     if body is not None and len(body) <= LARGEST and not _request().shows_secret:
         kept = {"status": answer.status_code, "headers": _headers(answer), "body": body}
-    await session.execute(_KEEP.values(kept), which)
+    if not (await session.execute(_KEEP.values(kept).returning(IdempotencyKey.key), which)).all():
+        raise RuntimeError("the key is not in this transaction: resume_writing was not called")
 
 
 def _body(answer: Any) -> bytes | None:  # noqa: ANN401 - Quart's own union of responses

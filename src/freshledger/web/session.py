@@ -167,6 +167,7 @@ class FreshRequest(Request):
 
     body_class = _CompleteBody
     unit: UnitOfWork | None = None
+    early_answer: Response | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Quart's
         super().__init__(*arguments, **options)
@@ -212,6 +213,9 @@ class FreshQuart(Quart):
                 if refused is None:
                     raise
                 _forget_the_answer(request_context)
+                early = cast("FreshRequest", request).early_answer
+                if early is not None:  # what it was for is done, and must not be done again
+                    return await self.finalize_request(early, request_context)
                 if tries == TRIES or not (isinstance(error, LostCommit) or is_retryable(error)):
                     answer = await self.handle_user_exception(refused)
                     return await self.finalize_request(answer, request_context)
@@ -239,7 +243,7 @@ def current_session() -> AsyncSession:
 
 
 @asynccontextmanager
-async def attempt() -> AsyncIterator[AsyncSession]:
+async def all_or_nothing() -> AsyncIterator[AsyncSession]:
     """Yield the request's session; what the block did before it raised is not seen afterwards.
 
     For views that answer an error with a page: it shows what is there, not what was refused.
@@ -269,10 +273,12 @@ async def begin_snapshot() -> None:
 async def commit_early(answer: Response) -> None:
     """Commit what the request wrote, before it goes on with work that must outlive it.
 
-    Whoever repeats the request later is given `answer`. Raises LostCommit or Uncertain.
+    Whoever repeats the request later is given `answer`, and so is its sender if the database
+    goes away before it has another. Raises LostCommit or Uncertain.
     """
     unit = current_unit()
     await unit.commit(answer)
+    cast("FreshRequest", request).early_answer = answer
     await unit.close()
 
 

@@ -18,6 +18,7 @@ from quart import Blueprint, Request, Response, current_app, request
 from quart.asgi import ASGIHTTPConnection
 from quart_schema import document_headers, document_querystring, document_response, tag
 
+from freshledger.errors import TooMany
 from freshledger.live.access import Ticket
 from freshledger.live.events import Change, retry
 from freshledger.live.feed import Feed
@@ -34,6 +35,12 @@ WRITE_SECONDS = 10
 
 NEVER = -1
 """The version of a reader whose own is not known: it has to read everything anew."""
+
+MOST_STREAMS = 250
+"""Of one user in one process: each has a socket, and a process has about a thousand."""
+
+RETRY_AFTER = 5
+"""Seconds after which a refused stream is worth another try."""
 
 _EVENT_STREAM = "text/event-stream"
 
@@ -126,7 +133,9 @@ async def follow_ledger_api(ledger_id: int) -> Response:
 @blueprint.get("/live")
 async def follow_account() -> Response:
     """Follow what pages outside of any ledger show, in a browser."""
-    return _stream(account_events(cast("LiveQuart", current_app).feed, _ticket()))
+    feed = cast("LiveQuart", current_app).feed
+    _check_room(feed, viewer().user_id)
+    return _stream(account_events(feed, _ticket()))
 
 
 def _ledger_stream(ledger_id: int) -> Response:
@@ -136,6 +145,7 @@ def _ledger_stream(ledger_id: int) -> Response:
     except ValueError:
         epoch, since = None, NEVER
     feed = cast("LiveQuart", current_app).feed
+    _check_room(feed, viewer().user_id)
     return _stream(ledger_events(feed, _ticket(), ledger_id=ledger_id, since=since, epoch=epoch))
 
 
@@ -155,6 +165,14 @@ def _ticket() -> Ticket:
         session_hash=hash_secret(secret) if secret else None,
         token_id=who.token_id,
     )
+
+
+def _check_room(feed: Feed, user_id: int) -> None:
+    """Raise TooMany where the user's streams would leave no room for those of others."""
+    if sum(stream.ticket.user_id == user_id for stream in feed.guard.streams) >= MOST_STREAMS:
+        raise TooMany(
+            f"{MOST_STREAMS} streams are open already; close some first", retry_after=RETRY_AFTER
+        )
 
 
 def _stream(events: AsyncGenerator[bytes, None]) -> Response:
