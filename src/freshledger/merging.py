@@ -169,7 +169,7 @@ async def merge(session: AsyncSession, past: Past, wanted: Mapping[str, Any]) ->
         if past.seen and past.seen.whole:
             values = {name: value for name, value in values.items() if value != base[name]}
         clashing = [name for name in values if now[name] != base[name]]
-    if clashing or (values and past.is_ahead):
+    if clashing or (past.is_ahead and (values or not (past.seen and past.seen.whole))):
         raise await _lost_edit(session, past, clashing, values)
     return values
 

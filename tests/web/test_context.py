@@ -62,7 +62,7 @@ async def test_a_ledger_that_is_none(app, psql, ledger):
 async def test_roles(app, psql):
     people = {role: await come(app, psql) for role in context.ROLES}
     path = f"/ledgers/{await make_ledger(psql, **people)}"
-    form = {"name": "Books", "scope": "read", "days": "1"}
+    form = {"name": "Books", "was": "Books", "scope": "read", "days": "1"}
     asked = [("rename", path, form), ("make a token", f"{path}/tokens", form)]
     allowed = {
         what: {
@@ -85,7 +85,7 @@ async def test_a_role_that_changed_counts_at_once(app, psql):
 async def test_what_is_written_names_its_user(app, psql):
     ann = await come(app, psql)
     ledger_id = await make_ledger(psql, owner=ann)
-    await ann.post(f"/ledgers/{ledger_id}", {"name": "New"})
+    await ann.post(f"/ledgers/{ledger_id}", {"name": "New", "was": "Books"})
     query = "SELECT actor FROM changes WHERE ledger_id = $1 ORDER BY part DESC LIMIT 1"
     assert await psql.fetchval(query, ledger_id) == f"user:{ann.id}"
 

@@ -22,6 +22,7 @@ from freshledger.errors import (
     Uncertain,
 )
 from freshledger.web.api import invalid_body
+from freshledger.web.context import find_viewer
 from freshledger.web.idempotency import KeyReused, sent_again
 from freshledger.web.rendering import login_redirect, render
 
@@ -79,14 +80,18 @@ async def answer(
         body = msgspec.json.encode(msgspec.to_builtins(problem) | (details or {}))
         return Response(body, status, content_type="application/problem+json")
     again = None
-    if code in {Uncertain.code, KeyReused.code} or (
-        request.method == "POST" and code == "not_found"
-    ):
+    if code in {Uncertain.code, KeyReused.code} or _is_form_of_what_is_gone(code):
         again = await sent_again(same_key=code == Uncertain.code)
     page = await render(
         "error.html", status=status, code=code, message=message, field=field, again=again
     )
     return Response(page, status, content_type="text/html; charset=utf-8")
+
+
+def _is_form_of_what_is_gone(code: str) -> bool:
+    """Tell whether somebody typed what now has no place; an upload's body is not read for it."""
+    typed = request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded"
+    return typed and code == NotFound.code and find_viewer() is not None
 
 
 async def _app_error(error: AppError) -> Response:
