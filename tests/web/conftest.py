@@ -1,3 +1,4 @@
+import asyncio
 import gc
 
 import asyncpg
@@ -18,7 +19,17 @@ async def probe_url(database_url: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def collected():
-    """What a planted fault leaked is collected while its test may still warn of it."""
+async def collected(caplog: pytest.LogCaptureFixture):
+    """What a planted fault leaked is collected while its test may still warn of it.
+
+    Tasks that it left behind and tracebacks in the log would keep it for a later test.
+    """
+    before = asyncio.all_tasks()
     yield
+    if left := asyncio.all_tasks() - before - {asyncio.current_task()}:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left)
+    for phase in ("setup", "call"):
+        caplog.get_records(phase).clear()
     gc.collect()
