@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, case, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import AnySelect
+from freshledger.database import PROGRAM, AnySelect
 from freshledger.models import Change, Revision, User
 
 _PERSON = re.compile(r"user:([0-9]{1,18})")
@@ -112,10 +112,11 @@ async def find_last_edit(
 
 
 async def name_actors(session: AsyncSession, actors: Iterable[str]) -> dict[str, str]:
-    """Return what people call each actor: a person's name, or 'psql user postgres'."""
+    """Return what people call each actor: a person's name, 'freshledger', or 'psql user postgres'."""
     known = set(actors)
     people = {_user_id(actor): actor for actor in known if _user_id(actor) is not None}
     names = dict.fromkeys(people.values(), "somebody whose account is gone")
+    names[PROGRAM] = "freshledger"
     if people:
         query = select(User.id, User.name, User.email).where(User.id.in_(people))
         for row in await session.execute(query):

@@ -26,6 +26,9 @@ AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 """A row and a statement whose columns are many."""
 
+PROGRAM = "program"
+"""The actor of what the program writes for nobody, the end of an interrupted import for example."""
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -112,6 +115,8 @@ class Database:
         server |= {"application_name": "freshledger", "jit": "off", "timezone": "UTC"}
         if read_only:
             server["default_transaction_read_only"] = "on"
+        else:
+            server["freshledger.actor"] = PROGRAM
         engine = create_engine(
             self.url,
             isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
