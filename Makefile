@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
+DIAGNOSE := $(VENV)/.diagnose
 DEV := $(VENV)/.dev
 VENDOR := src/freshledger/static/vendor
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
@@ -14,7 +15,7 @@ LOCK := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --fork-s
 	--exclude-newer P7D --generate-hashes --no-annotate --no-header --no-emit-index-url \
 	$(if $(upgrade),--upgrade)
 
-.PHONY: help setup serve demo test torture check fix migration lock
+.PHONY: help setup serve demo diagnose test torture check fix migration lock
 .NOTPARALLEL:
 
 help:  ## list these commands
@@ -27,6 +28,9 @@ serve: $(RUNTIME) $(VENDOR)/htmx.min.js  ## serve on 127.0.0.1:8000 (args="--por
 
 demo: $(RUNTIME) $(VENDOR)/htmx.min.js  ## the same with a demo ledger, in a data folder of its own
 	@$(BIN)/freshledger demo $(args)
+
+diagnose: $(DIAGNOSE)  ## reproduce every known cause of a stale page, and tell them apart
+	@$(BIN)/freshledger diagnose $(args)
 
 test: setup  ## run the tests on all cores (args="tests/cli -k psql" for some)
 	@$(BIN)/pytest -n auto $(args)
@@ -51,7 +55,8 @@ migration: setup  ## write a migration from the models' changes: make migration 
 
 lock: setup  ## lock the dependencies of pyproject.toml and package.json again (upgrade=1: newest)
 	@$(LOCK) pyproject.toml --group build --output-file locks/runtime.txt
-	@$(LOCK) pyproject.toml --group dev --constraint locks/runtime.txt --output-file locks/dev.txt
+	@$(LOCK) pyproject.toml --extra diagnose --constraint locks/runtime.txt --output-file locks/diagnose.txt
+	@$(LOCK) pyproject.toml --extra diagnose --group dev --constraint locks/diagnose.txt --output-file locks/dev.txt
 	@$(LOCK) --group node --output-file locks/node.txt
 	@PATH="$$PATH:$(CURDIR)/$(BIN)" npm install --package-lock-only
 	@$(MAKE) --no-print-directory setup
@@ -66,6 +71,11 @@ $(RUNTIME): locks/runtime.txt pyproject.toml | $(BIN)/python
 	@echo "installing the libraries of $<"
 	@$(PIP) --require-hashes --no-deps --requirement $<
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DIAGNOSE): locks/diagnose.txt $(RUNTIME)
+	@echo "installing what the experiments need, $<"
+	@$(PIP) --require-hashes --no-deps --requirement $<
 	@touch $@
 
 $(DEV): locks/dev.txt $(RUNTIME)

@@ -1,0 +1,1 @@
+"""The experiments that reproduce stale pages, and the verdict they allow."""

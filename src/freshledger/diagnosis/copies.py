@@ -1,0 +1,108 @@
+"""The three copies of a row between the disk and the page, for any engine and URL.
+
+Truth: what a new transaction is answered. Wire: what the connection that a request reads with
+is answered. Page: what the request showed. Truth and wire are asked here; the page is its own.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
+from sqlalchemy.pool import NullPool
+
+from freshledger.database import AnySelect
+
+AnyRows = tuple[tuple[Any, ...], ...]
+
+WHO = {
+    "postgresql": "SELECT 'backend ' || pg_backend_pid() || ', in a transaction since ' || now()",
+    "mysql": "SELECT CONCAT('connection ', CONNECTION_ID())",
+    "mariadb": "SELECT CONCAT('connection ', CONNECTION_ID())",
+    "sqlite": "SELECT 'file ' || coalesce(nullif(file, ''), 'in memory') FROM pragma_database_list",
+}
+"""What a connection is known by, per dialect."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A statement that a request sent, and by which connection."""
+
+    sql: str
+    parameters: str
+    backend: str
+
+
+@dataclass
+class Heard:
+    """What a request sent to the database, and what its connection answered beside it.
+
+    `wire` is None where the request read nothing of the table.
+    """
+
+    sent: list[Sent] = field(default_factory=list)
+    wire: AnyRows | None = None
+
+
+_heard: ContextVar[Heard | None] = ContextVar("heard", default=None)
+
+
+def start_hearing() -> Heard:
+    """Collect what this thread or task, and those it starts, send from now on."""
+    heard = Heard()
+    _heard.set(heard)
+    return heard
+
+
+def heard() -> Heard:
+    """Return what was collected since; nothing where it was not begun."""
+    return _heard.get() or Heard()
+
+
+def watch(question: AnySelect, *, table: str) -> Callable[[], None]:
+    """Listen to all engines of this process; after a SELECT of `table`, ask its connection too.
+
+    The question goes over the driver's own connection, so that neither session nor pool see
+    it. Returns what ends the watch.
+    """
+
+    def executed(
+        connection: Connection,
+        _cursor: DBAPICursor,
+        statement: str,
+        parameters: object,
+        _context: ExecutionContext | None,
+        _many: bool,  # noqa: FBT001 - SQLAlchemy's signature
+    ) -> None:
+        now = _heard.get()
+        if now is None:
+            return
+        backend = str(_ask(connection, WHO[connection.dialect.name])[0][0])
+        now.sent.append(Sent(" ".join(statement.split()), repr(parameters), backend))
+        if statement.lstrip().upper().startswith("SELECT") and table in statement:
+            now.wire = _ask(connection, str(question.compile(dialect=connection.dialect)))
+
+    event.listen(Engine, "after_cursor_execute", executed)
+    return lambda: event.remove(Engine, "after_cursor_execute", executed)
+
+
+def _ask(connection: Connection, sql: str) -> AnyRows:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+        return tuple(tuple(row) for row in cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+def read_truth(url: URL | str, question: AnySelect) -> tuple[AnyRows, str]:
+    """Return what a new transaction on a new connection is answered, and the connection's name."""
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            rows = tuple(tuple(row) for row in connection.execute(question))
+            return rows, str(connection.scalar(text(WHO[connection.dialect.name])))
+    finally:
+        engine.dispose()

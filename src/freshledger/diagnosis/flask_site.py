@@ -1,0 +1,94 @@
+"""A tiny faithful Flask app over Flask-SQLAlchemy, with what an experiment does to it.
+
+A cause adds GET /page, and says by `reading` which Session that page reads. The rest is here:
+
+- the header `Remedy: expire_all` or `remove` calls that on the reading session, in the request,
+  before the page reads; `Remedy: elsewhere` makes both calls where they miss it: in another
+  thread, or, where the page reads another session than db.session, on that one;
+- POST /same and /own are another function of the app, which writes a contact: on the page's
+  session, and on one of its own.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Session, scoped_session
+
+from freshledger.diagnosis import copies
+from freshledger.diagnosis.cause import World
+from freshledger.diagnosis.evidence import HEADER, LOOK, PAGE_TABLE, REMEDY, header
+from freshledger.diagnosis.tables import QUESTION, Base, Contact
+
+AnySession = Session | scoped_session[Any]
+
+
+class FlaskSite:
+    """The app; `options` are the engine's, isolation_level for example."""
+
+    def __init__(self, world: World, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+        self.app = Flask("payments")
+        self.app.config["SQLALCHEMY_DATABASE_URI"] = world.url
+        self.app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+        self.db = SQLAlchemy(model_class=Base)
+        self.db.init_app(self.app)
+        self.reading: Callable[[], AnySession] = lambda: self.db.session
+        self.same: Callable[[], None] = lambda: _write_contact(self.reading())
+        self.own: Callable[[], None] = self._write_on_its_own
+        self.elsewhere: Callable[[], None] = self._remedy_elsewhere
+        copies.watch(QUESTION, table=PAGE_TABLE)
+        self.app.before_request(self._begin)
+        self.app.after_request(self._tell)
+        self.post("same", lambda site: site.same())
+        self.post("own", lambda site: site.own())
+
+    def post(self, name: str, function: Callable[["FlaskSite"], None]) -> None:
+        """Add a function of the app that writes."""
+
+        def answer() -> str:
+            function(self)
+            return "done"
+
+        self.app.add_url_rule(f"/{name}", name, answer, methods=["POST"])
+
+    def _begin(self) -> None:
+        copies.start_hearing()
+        remedy = request.headers.get(REMEDY)
+        if remedy == "expire_all":
+            self.reading().expire_all()
+        elif remedy == "remove":
+            session = self.reading()
+            (session.remove if isinstance(session, scoped_session) else session.close)()
+        elif remedy == "elsewhere":
+            self.elsewhere()
+
+    def _tell(self, response: Response) -> Response:
+        response.headers[HEADER] = header(request.headers.get(LOOK, ""), copies.heard())
+        return response
+
+    def remedy_registry(self) -> None:
+        """Make the two calls on db.session: what one does whose page reads another session."""
+        self.db.session.remove()
+        self.db.session.expire_all()
+
+    def _remedy_elsewhere(self) -> None:
+        """Make the two calls in another thread, as a job or another worker would."""
+
+        def call() -> None:
+            with self.app.app_context():
+                self.remedy_registry()
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+
+    def _write_on_its_own(self) -> None:
+        with Session(self.db.engine) as session:
+            _write_contact(session)
+
+
+def _write_contact(session: AnySession) -> None:
+    session.add(Contact(name="Alice"))
+    session.commit()

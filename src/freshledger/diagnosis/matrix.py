@@ -1,0 +1,61 @@
+"""The matrix: cause by what was observed; as a value, as JSON, and compared with the record.
+
+The record, recorded.json, is a whole run that the documentation and the questions are made of.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+
+import msgspec
+
+from freshledger.diagnosis.trials import COLUMNS, Cell
+
+RECORD = files("freshledger.diagnosis") / "recorded.json"
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A cause with what was observed; `not_run` says why nothing was."""
+
+    id: str
+    title: str
+    fix: str
+    engine: str = ""
+    cells: Mapping[str, Cell] = {}
+    not_run: str = ""
+
+
+class Matrix(msgspec.Struct, frozen=True):
+    """All rows by id; `versions` names what was observed: servers and libraries."""
+
+    rows: tuple[Row, ...]
+    versions: Mapping[str, str]
+
+    @property
+    def observed(self) -> Iterator[Row]:
+        """The rows that were run."""
+        return (row for row in self.rows if row.cells)
+
+
+def read_record() -> Matrix:
+    """Return the run that the documentation is made of."""
+    return msgspec.json.decode(RECORD.read_bytes(), type=Matrix)
+
+
+def encode(matrix: Matrix) -> bytes:
+    """Return it as JSON, indented."""
+    return msgspec.json.format(msgspec.json.encode(matrix), indent=1) + b"\n"
+
+
+def differences(matrix: Matrix, record: Matrix) -> list[str]:
+    """Return a sentence for each observed cell that the documentation says otherwise of."""
+    known = {row.id: row for row in record.rows}
+    found = []
+    for row in matrix.observed:
+        documented = known[row.id].cells if row.id in known else {}
+        for name in COLUMNS:
+            now, then = row.cells[name].value, documented.get(name)
+            if then is None:
+                found.append(f"{row.id} {name}: {now}, and the documentation has nothing of it")
+            elif now != then.value:
+                found.append(f"{row.id} {name}: {now}, and the documentation says {then.value}")
+    return found
