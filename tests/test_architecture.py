@@ -14,6 +14,8 @@ from freshledger.settings import Settings
 SOURCE = Path(freshledger.__file__).parent
 MODULES = {path.relative_to(SOURCE).as_posix(): path for path in sorted(SOURCE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+OURS = {name: tree for name, tree in TREES.items() if not name.startswith("diagnosis/")}
+"""The application; the experiments beside it have faults on purpose."""
 
 FUNCTION_LINES, MODULE_LINES = 50, 400
 NO_QUART = ("repository.py", "models/", "database.py", "commands.py", "filters.py")
@@ -74,7 +76,7 @@ def test_sizes(name: str):
 def test_commits():
     found = {
         name
-        for name, tree in TREES.items()
+        for name, tree in OURS.items()
         if {"commit", "rollback"} & {called for called, _ in calls(tree)}
     }
     assert found <= COMMITS.keys(), "only the unit of work commits"
