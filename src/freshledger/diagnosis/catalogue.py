@@ -8,6 +8,18 @@ from pkgutil import iter_modules
 from freshledger.diagnosis import causes
 from freshledger.diagnosis.cause import Cause, NotRun
 
+GROUPS = {
+    "A": "lifetime and scope of the session",
+    "B": "a transaction that still reads its snapshot",
+    "C": "objects that the session already holds",
+    "D": "the write is not there, or the session is not told of it",
+    "E": "a copy outside the database",
+    "F": "the question is frozen, or another one",
+    "G": "another database",
+    "H": "outside the application",
+}
+"""What the causes of each letter have in common."""
+
 
 @cache
 def load_causes() -> Mapping[str, Cause]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 EngineName = Literal["postgresql", "sqlite", "mariadb"]
+Elsewhere = Literal["another thread", "db.session"]
 Serving = Literal["threads", "workers", "quart", "fastapi"]
 
 
@@ -39,7 +40,8 @@ class Cause:
     `fastapi` on uvicorn. `writes_itself`: the app's own POST /write changes the rows, not
     somebody outside. `patience`: seconds after which "by time" looks again. `looks`: how often the
     page is looked at where not every answer is stale. `unobservable`: columns that cannot be
-    observed here, and why.
+    observed here, and why. `elsewhere`: where the two remedies are called to miss what the page
+    reads: in another thread or process, or, by remedy_registry, on db.session in the view itself.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Cause:
     patience: float = 1.5
     looks: int = 1
     unobservable: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Elsewhere = "another thread"
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,23 @@ from importlib.resources import files
 
 import msgspec
 
-from freshledger.diagnosis.trials import COLUMNS, Cell
+from freshledger.diagnosis.cause import Elsewhere
+from freshledger.diagnosis.looks import COLUMNS, Cell
 
 RECORD = files("freshledger.diagnosis") / "recorded.json"
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A cause with what was observed; `not_run` says why nothing was."""
+    """A cause with what was observed; `not_run` or `failure` say why nothing was."""
 
     id: str
     title: str
     fix: str
     engine: str = ""
+    elsewhere: Elsewhere = "another thread"
     cells: Mapping[str, Cell] = {}
     not_run: str = ""
+    failure: str = ""
 
 
 class Matrix(msgspec.Struct, frozen=True):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import requests
@@ -19,9 +18,10 @@ from sqlalchemy.pool import NullPool
 
 from freshledger.diagnosis import copies
 from freshledger.diagnosis.cause import Cause, World
-from freshledger.diagnosis.evidence import HEADER, LOOK, REMEDY, Evidence
+from freshledger.diagnosis.evidence import HEADER, LOOK, PAGE_TABLE, REMEDY, Evidence
 from freshledger.diagnosis.hosting import hosted
-from freshledger.diagnosis.tables import AFTER, BEFORE, QUESTION, Base, Rows, fill, write
+from freshledger.diagnosis.looks import COLUMNS, Cell, Look, Value
+from freshledger.diagnosis.tables import BEFORE, QUESTION, Base, Rows, fill, write
 
 SECONDS = 20
 """How long one request may take."""
@@ -29,58 +29,6 @@ SECONDS = 20
 
 class Broken(Exception):
     """An experiment did not do what it must before anything can be seen."""
-
-
-class Look(msgspec.Struct, frozen=True):
-    """The three copies at one look, and how the page came to be.
-
-    `answered` is False where the page was made for another request: nothing was sent.
-    """
-
-    page: Rows
-    wire: Rows | None
-    truth: Rows
-    truth_by: str
-    answered: bool
-    process: int
-    thread: str
-    sent: tuple[dict[str, str], ...]
-
-    @property
-    def missing(self) -> bool:
-        """Whether a new row is not on the page."""
-        return not {id_ for id_, _ in AFTER} <= {id_ for id_, _ in self.page}
-
-    @property
-    def old(self) -> bool:
-        """Whether a row is shown with a value that it has no more."""
-        return not set(self.page) <= set(AFTER)
-
-    @property
-    def stale(self) -> bool:
-        """Whether the page shows anything but the latest state."""
-        return self.page != AFTER
-
-    @property
-    def selected(self) -> bool:
-        """Whether a SELECT was sent for it."""
-        return self.answered and any(_is_select(sent["sql"]) for sent in self.sent)
-
-
-def _is_select(sql: str) -> bool:
-    return sql.upper().startswith(("SELECT", "WITH"))
-
-
-Value = Literal["yes", "no", "partly", "not observable"]
-
-
-class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing observed, with the looks that show it; or the `reason` why it cannot be."""
-
-    value: Value
-    before: Look | None = None
-    after: Look | None = None
-    reason: str = ""
 
 
 @dataclass
@@ -150,10 +98,6 @@ CURES: dict[str, Act] = {
     "time": _wait,
 }
 """What is tried in the running process; a new process is tried beside them."""
-
-SEEN = ("missing", "old", "select")
-COLUMNS = (*SEEN, *CURES, "process")
-"""The matrix's columns; the first three are read off the stale page itself."""
 
 
 class Experiment:
@@ -239,6 +183,8 @@ class Experiment:
 
 
 def _judge(before: Look, after: Look) -> Cell:
-    better = (before.missing, before.old) != (after.missing, after.old)
+    better = (after.missing, after.old) in {(False, before.old), (before.missing, False)} - {
+        (before.missing, before.old)
+    }
     value: Value = "partly" if better else "no"
     return Cell(value if after.stale else "yes", before, after)

@@ -35,4 +35,5 @@ CAUSE = Cause(
     fix="Ask the registry in each request (db.session), never keep what it gave: no session in a "
     "default argument, a module, a class or a service.",
     build=build,
+    elsewhere="db.session",
 )

@@ -1,0 +1,63 @@
+"""What is seen of a page, and the matrix's cells that are made of it; needs no experiment."""
+
+from typing import Literal
+
+import msgspec
+
+from freshledger.diagnosis.tables import AFTER, Rows
+
+SEEN = ("missing", "old", "select")
+COLUMNS = (*SEEN, "expire_all", "remove", "elsewhere", "same", "own", "time", "process")
+"""The matrix's columns; the first three are read off the stale page itself."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """The three copies at one look, and how the page came to be.
+
+    `answered` is False where the page was made for another request: nothing was sent.
+    """
+
+    page: Rows
+    wire: Rows | None
+    truth: Rows
+    truth_by: str
+    answered: bool
+    process: int
+    thread: str
+    sent: tuple[dict[str, str], ...]
+
+    @property
+    def missing(self) -> bool:
+        """Whether a new row is not on the page."""
+        return not {id_ for id_, _ in AFTER} <= {id_ for id_, _ in self.page}
+
+    @property
+    def old(self) -> bool:
+        """Whether a row is shown with a value that it has no more."""
+        return not set(self.page) <= set(AFTER)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the page shows anything but the latest state."""
+        return self.page != AFTER
+
+    @property
+    def selected(self) -> bool:
+        """Whether a SELECT was sent for it."""
+        return self.answered and any(_is_select(sent["sql"]) for sent in self.sent)
+
+
+def _is_select(sql: str) -> bool:
+    return sql.upper().startswith(("SELECT", "WITH"))
+
+
+Value = Literal["yes", "no", "partly", "not observable"]
+
+
+class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing observed, with the looks that show it; or the `reason` why it cannot be."""
+
+    value: Value
+    before: Look | None = None
+    after: Look | None = None
+    reason: str = ""
