@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from freshledger.diagnosis import copies
 from freshledger.diagnosis.cause import World
@@ -53,6 +53,23 @@ class FlaskSite:
 
         self.app.add_url_rule(f"/{name}", name, answer, methods=["POST"])
 
+    def read_by_thread(
+        self,
+        *,
+        removed: bool,
+        **options: Any,  # noqa: ANN401 - the session's own
+    ) -> scoped_session[Session]:
+        """Let the page read by a registry per thread; unless `removed` with each request, it lives.
+
+        `options` are the session's. That it lives on is cause A1, and what others need to show.
+        """
+        with self.app.app_context():
+            registry = scoped_session(sessionmaker(self.db.engine, **options))
+        self.reading = lambda: registry
+        if removed:
+            self.app.teardown_appcontext(lambda _error: registry.remove())
+        return registry
+
     def _begin(self) -> None:
         copies.start_hearing()
         remedy = request.headers.get(REMEDY)
@@ -75,10 +92,13 @@ class FlaskSite:
 
     def _remedy_elsewhere(self) -> None:
         """Make the two calls in another thread, as a job or another worker would."""
+        reading = self.reading()
+        registry = reading if isinstance(reading, scoped_session) else self.db.session
 
         def call() -> None:
             with self.app.app_context():
-                self.remedy_registry()
+                registry.remove()
+                registry.expire_all()
 
         thread = threading.Thread(target=call)
         thread.start()

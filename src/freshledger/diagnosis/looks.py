@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from freshledger.diagnosis.evidence import PAGE_TABLE
 from freshledger.diagnosis.tables import AFTER, Rows
 
 SEEN = ("missing", "old", "select")
@@ -43,12 +44,12 @@ class Look(msgspec.Struct, frozen=True):
 
     @property
     def selected(self) -> bool:
-        """Whether a SELECT was sent for it."""
+        """Whether a SELECT of the page's table was sent for it."""
         return self.answered and any(_is_select(sent["sql"]) for sent in self.sent)
 
 
 def _is_select(sql: str) -> bool:
-    return sql.upper().startswith(("SELECT", "WITH"))
+    return sql.upper().startswith(("SELECT", "WITH")) and PAGE_TABLE in sql
 
 
 Value = Literal["yes", "no", "partly", "not observable"]

@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from freshledger.diagnosis import copies
 from freshledger.diagnosis.cause import Cause, World
-from freshledger.diagnosis.evidence import HEADER, LOOK, PAGE_TABLE, REMEDY, Evidence
+from freshledger.diagnosis.evidence import HEADER, LOOK, REMEDY, Evidence
 from freshledger.diagnosis.hosting import hosted
 from freshledger.diagnosis.looks import COLUMNS, Cell, Look, Value
 from freshledger.diagnosis.tables import BEFORE, QUESTION, Base, Rows, fill, write
@@ -183,8 +183,7 @@ class Experiment:
 
 
 def _judge(before: Look, after: Look) -> Cell:
-    better = (after.missing, after.old) in {(False, before.old), (before.missing, False)} - {
-        (before.missing, before.old)
-    }
+    worse = after.missing > before.missing or after.old > before.old
+    better = (before.missing, before.old) != (after.missing, after.old) and not worse
     value: Value = "partly" if better else "no"
     return Cell(value if after.stale else "yes", before, after)
