@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import msgspec
 
-from freshledger.diagnosis.cause import Elsewhere
-from freshledger.diagnosis.looks import COLUMNS, Cell
+from freshledger.diagnosis.cause import Cause, Elsewhere, NotRun
+from freshledger.diagnosis.looks import COLUMNS, Cell, Look
 
 RECORD = files("freshledger.diagnosis") / "recorded.json"
 
@@ -26,6 +26,11 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     not_run: str = ""
     failure: str = ""
 
+    @property
+    def stale(self) -> Look | None:
+        """The look at the stale page that the row's first cells were read off."""
+        return next((cell.before for cell in self.cells.values() if cell.before), None)
+
 
 class Matrix(msgspec.Struct, frozen=True):
     """All rows by id; `versions` names what was observed: servers and libraries."""
@@ -37,6 +42,27 @@ class Matrix(msgspec.Struct, frozen=True):
     def observed(self) -> Iterator[Row]:
         """The rows that were run."""
         return (row for row in self.rows if row.cells)
+
+    @property
+    def failures(self) -> list[str]:
+        """What did not work."""
+        return [row.failure for row in self.rows if row.failure]
+
+
+def make_row(
+    cause: Cause | NotRun,
+    *,
+    cells: Mapping[str, Cell] | None = None,
+    not_run: str = "",
+    failure: str = "",
+) -> Row:
+    """Return the row of a cause with what was observed of it, or why nothing was."""
+    if isinstance(cause, NotRun):
+        return Row(cause.id, cause.title, cause.fix, not_run=cause.reason)
+    return Row(
+        cause.id, cause.title, cause.fix, cause.engine, cause.elsewhere,
+        cells or {}, not_run, failure,
+    )  # fmt: skip
 
 
 def read_record() -> Matrix:

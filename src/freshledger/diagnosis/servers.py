@@ -1,5 +1,6 @@
 """The databases under experiment: one of its own for each experiment, on a real server."""
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -42,7 +43,7 @@ class Servers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop what was started."""
+        """Stop what was started, and remove what was made on a server of the user's."""
         self._running.close()
 
     def make_database(self, engine: EngineName, name: str) -> str:
@@ -53,9 +54,10 @@ class Servers:
             if engine not in self._started:
                 self._started[engine] = _START[engine](self)
         server = self._started[engine]
-        admin = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+        if engine == "mariadb" and self._mariadb_url:
+            name = f"freshledger_{os.getpid()}_{name}"
+            self._running.callback(_administer, server, f"DROP DATABASE IF EXISTS {name}")
+        _administer(server, f"CREATE DATABASE {name}")
         return server.set(database=name).render_as_string(hide_password=False)
 
     def _start_postgresql(self) -> URL:
@@ -70,6 +72,12 @@ class Servers:
                 "needs a MariaDB: install mariadb-server-core, or name one with --mariadb URL"
             )
         return self._running.enter_context(mariadb.running(self.folder / "mariadb"))
+
+
+def _administer(server: URL, command: str) -> None:
+    admin = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(command))
 
 
 _START: dict[EngineName, Callable[[Servers], URL]] = {
