@@ -1,0 +1,207 @@
+"""What one can find out about a stale page of one's own, and which of it tells causes apart."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from freshledger.diagnosis.looks import COLUMNS
+from freshledger.diagnosis.matrix import Row
+from freshledger.diagnosis.tables import AFTER
+from freshledger.diagnosis.verdict import Observation, fit
+
+Known = bool | None
+"""Yes or no; None where a cause was not, or cannot be, observed in that, or shows either."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A question about one's own app with a yes or a no, and `how` to find that out there.
+
+    `of` says what a cause answers. `shown` names the column of the matrix, if it is one.
+    """
+
+    name: str
+    question: str
+    how: str
+    of: Callable[[Row], Known]
+
+    @property
+    def shown(self) -> str:
+        """The column of the matrix that it is read off; empty where it is the evidence's."""
+        return self.name if self.name in COLUMNS else ""
+
+
+def _column(name: str) -> Callable[[Row], Known]:
+    return lambda row: {"yes": True, "no": False}.get(row.cells[name].value)
+
+
+def _observation(name: Observation) -> Callable[[Row], Known]:
+    return lambda row: {"yes": True, "no": False}.get(fit(row)[name])
+
+
+def _answered(row: Row) -> Known:
+    return row.stale.answered if row.stale else None
+
+
+def _truth(row: Row) -> Known:
+    return row.stale.truth == AFTER if row.stale else None
+
+
+def _wire(row: Row) -> Known:
+    return row.stale.wire == AFTER if row.stale and row.stale.wire is not None else None
+
+
+def _where(row: Row) -> Known:
+    return False if fit(row)["O3"] == "only elsewhere" else None
+
+
+OBSERVED = (
+    Fact(
+        "O1",
+        "Is the page stale until another function of the app uses the database, however long "
+        "you wait?",
+        "Change a row in psql; load the page, wait a minute, load it again; then use the app.",
+        _observation("O1"),
+    ),
+    Fact(
+        "O2",
+        "Is the page right after another function of the app has changed the database?",
+        "Change anything by the app itself, then load the page.",
+        _observation("O2"),
+    ),
+    Fact(
+        "O3",
+        "Did you call db.session.remove() and db.session.expire_all(), and the page is still "
+        "stale?",
+        "Call both as the view's first lines, and load the page.",
+        _observation("O3"),
+    ),
+)
+"""What somebody saw whose page is stale, as questions."""
+
+FACTS = (
+    Fact(
+        "select",
+        "Does the stale page send a SELECT of its table?",
+        "Run the app with SQLALCHEMY_ECHO = True (create_engine(…, echo=True)), load the stale "
+        "page: is the SELECT in the log?",
+        _column("select"),
+    ),
+    Fact(
+        "missing",
+        "Are new rows missing from the page?",
+        "Insert a row in psql, COMMIT, load the page: is the row absent?",
+        _column("missing"),
+    ),
+    Fact(
+        "old",
+        "Does the page show old values of rows that it had before?",
+        "UPDATE a row that the page shows in psql, COMMIT, load the page: is the old value there?",
+        _column("old"),
+    ),
+    Fact(
+        "truth",
+        "Does a new transaction see the change while the page is stale?",
+        'psql "$DATABASE_URL" -c "SELECT id, status FROM transactions ORDER BY id DESC LIMIT 5"',
+        _truth,
+    ),
+    Fact(
+        "process",
+        "Does a new process cure it?",
+        "Restart the app, all of its workers, and change nothing else; load the page.",
+        _column("process"),
+    ),
+    Fact(
+        "answered",
+        "Does the request for the stale page reach the app?",
+        "Load the stale page: does the server's access log get a line, with status 200?",
+        _answered,
+    ),
+    Fact(
+        "own",
+        "Is it also cured by a function of the app that has a session of its own?",
+        "Add a view that does `with Session(db.engine) as s: …; s.commit()`; use it, then load "
+        "the page.",
+        _column("own"),
+    ),
+    Fact(
+        "where",
+        "Were remove() and expire_all() called by the page's own view, before it reads?",
+        "Put both calls into the first line of the view itself, and load the page.",
+        _where,
+    ),
+    Fact(
+        "wire",
+        "Does the session that the page reads with answer a plain SELECT with the change?",
+        'In the view: session.execute(text("SELECT id, status FROM transactions ORDER BY id '
+        "DESC LIMIT 5\")).all(), with the page's own session; print it.",
+        _wire,
+    ),
+    Fact(
+        "expire_all",
+        "Does expire_all() help when it is called on the very session that the page reads?",
+        "In the view: s = sqlalchemy.orm.object_session(one of the page's objects); "
+        "s.expire_all(); query again. (No session: no.)",
+        _column("expire_all"),
+    ),
+    Fact(
+        "remove",
+        "Does ending the transaction help when it is done on the very session that the page reads?",
+        "In the view: s = sqlalchemy.orm.object_session(one of the page's objects); s.close(); "
+        "query again. (No session: no.)",
+        _column("remove"),
+    ),
+    Fact(
+        "time",
+        "Does the page become right by itself?",
+        "Change nothing, use nothing; load the page again after some seconds, and after an hour.",
+        _column("time"),
+    ),
+)
+"""What can be found out beside that; the cheapest first."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A fact with the ids of those that answer it with yes, with no, or not."""
+
+    fact: Fact
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    either: tuple[str, ...]
+
+
+def choose_questions(
+    rows: Sequence[Row], facts: Iterable[Fact] = FACTS, *, limit: int = 3
+) -> list[Question]:
+    """Return the facts that tell most of these causes apart, the best first."""
+    pairs = list(combinations(rows, 2))
+    left, chosen = list(facts), list[Question]()
+    while left and len(chosen) < limit:
+        best = max(left, key=lambda fact: sum(_apart(fact, pair) for pair in pairs))
+        kept = [pair for pair in pairs if not _apart(best, pair)]
+        if len(kept) == len(pairs):
+            break
+        pairs = kept
+        left.remove(best)
+        chosen.append(_ask(best, rows))
+    return chosen
+
+
+def group(rows: Iterable[Row], questions: Sequence[Question]) -> list[tuple[Row, ...]]:
+    """Return those that the questions leave together."""
+    groups: dict[tuple[Known, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(each.fact.of(row) for each in questions), []).append(row)
+    return [tuple(together) for together in groups.values()]
+
+
+def _apart(fact: Fact, pair: tuple[Row, Row]) -> bool:
+    return {fact.of(row) for row in pair} == {True, False}
+
+
+def _ask(fact: Fact, rows: Iterable[Row]) -> Question:
+    ids: dict[Known, list[str]] = {True: [], False: [], None: []}
+    for row in rows:
+        ids[fact.of(row)].append(row.id)
+    return Question(fact, tuple(ids[True]), tuple(ids[False]), tuple(ids[None]))
