@@ -19,7 +19,7 @@ from freshledger.diagnosis.evidence import shown
 from freshledger.diagnosis.fastapi_site import FastapiSite
 from freshledger.diagnosis.tables import Transaction, write
 
-SECONDS = 1.2
+SECONDS = 2
 """How long another system takes to be told of a change."""
 
 
@@ -59,4 +59,5 @@ CAUSE = Cause(
     build=build,
     server="fastapi",
     writes_itself=True,
+    patience=SECONDS + 0.5,
 )
