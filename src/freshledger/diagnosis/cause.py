@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import requests
 
 EngineName = Literal["postgresql", "sqlite", "mariadb"]
 Elsewhere = Literal["another thread", "db.session"]
@@ -42,6 +45,7 @@ class Cause:
     page is looked at where not every answer is stale. `unobservable`: columns that cannot be
     observed here, and why. `elsewhere`: where the two remedies are called to miss what the page
     reads: in another thread or process, or, by remedy_registry, on db.session in the view itself.
+    `browser` makes what looks at the page, where that keeps anything of its own.
     """
 
     id: str
@@ -56,6 +60,7 @@ class Cause:
     looks: int = 1
     unobservable: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Elsewhere = "another thread"
+    browser: "Callable[[], requests.Session] | None" = None
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ class DidNotStart(Exception):
 
 
 @contextmanager
-def hosted(cause: Cause, world: World) -> Iterator[str]:
-    """Serve the cause's app; yields its address."""
+def hosted(cause: Cause, world: World, *, port: int = 0) -> Iterator[str]:
+    """Serve the cause's app, at a free port if none is named; yields its address."""
     ours, theirs = _context.Pipe()
     process = _context.Process(
         target=_serve,
-        args=(cause.build.__module__, world, theirs),
+        args=(cause.build.__module__, world, port, theirs),
         daemon=cause.server != "workers",
     )
     process.start()
@@ -55,12 +55,12 @@ def hosted(cause: Cause, world: World) -> Iterator[str]:
             process.join()
 
 
-def _serve(module: str, world: World, pipe: Connection) -> None:
+def _serve(module: str, world: World, port: int, pipe: Connection) -> None:
     """Serve until the pipe is closed at its other end."""
     logging.disable(logging.WARNING)
     try:
         cause: Cause = import_module(module).CAUSE
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = socket.create_server(("127.0.0.1", port))
         app = cause.build(world).app
         pipe.send(("port", listening.getsockname()[1]))
         SERVERS[cause.server](app, listening, cause.size, lambda: _wait(pipe))

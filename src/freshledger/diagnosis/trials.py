@@ -40,6 +40,11 @@ class Visit:
     engine: Engine
     browser: requests.Session
 
+    @property
+    def port(self) -> int:
+        """Where the app is served; for what a browser keeps, a new process must be there too."""
+        return int(self.address.rpartition(":")[2])
+
     def look(self, remedy: str = "") -> Look:
         """Look at the page; `remedy` is called in the request, before it reads."""
         number = uuid.uuid4().hex
@@ -151,8 +156,8 @@ class Experiment:
         world = self._world()
         with self._visit(world) as visit:
             before = self._see_it_stale(visit)
-        with self._visit(world, warm=False) as visit:
-            return _judge(before, visit.look())
+        with self._visit(world, after=visit) as again:
+            return _judge(before, again.look())
 
     def _see_it_stale(self, visit: Visit) -> Look:
         visit.write()
@@ -173,10 +178,13 @@ class Experiment:
         return World(self._url, folder, healed)
 
     @contextmanager
-    def _visit(self, world: World, *, warm: bool = True) -> Iterator[Visit]:
-        with hosted(self.cause, world) as address, requests.Session() as browser:
+    def _visit(self, world: World, *, after: Visit | None = None) -> Iterator[Visit]:
+        """Serve the app and look at it; `after` another visit, with its browser."""
+        browser = after.browser if after else (self.cause.browser or requests.Session)()
+        port = after.port if after and self.cause.browser else 0
+        with hosted(self.cause, world, port=port) as address, browser:
             visit = Visit(self.cause, address, self._engine, browser)
-            for _ in range(2 if warm else 0):
+            for _ in range(0 if after else 2):
                 if (look := visit.look()).page != BEFORE:
                     raise Broken(f"{self.cause.id}: the page is wrong before any write: {look}")
             yield visit
