@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import requests
 
-EngineName = Literal["postgresql", "sqlite", "mariadb"]
+EngineName = Literal["postgresql", "replicated", "sqlite", "mariadb"]
+"""`replicated` is a PostgreSQL with a streaming replica, under one address: see replica."""
+
 Elsewhere = Literal["another thread", "db.session"]
 Serving = Literal["threads", "workers", "quart", "fastapi"]
 

@@ -124,6 +124,7 @@ class _Bench:
 
 _SERVERS: Mapping[EngineName, tuple[str, str]] = {
     "postgresql": ("PostgreSQL", "SHOW server_version"),
+    "replicated": ("PostgreSQL", "SHOW server_version"),
     "mariadb": ("MariaDB", "SELECT VERSION()"),
     "sqlite": ("SQLite", "SELECT sqlite_version()"),
 }

@@ -11,7 +11,7 @@ from typing import Self
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from freshledger.diagnosis import mariadb
+from freshledger.diagnosis import mariadb, replica
 from freshledger.diagnosis.cause import EngineName
 from freshledger.embedded import EmbeddedServer
 
@@ -30,7 +30,7 @@ class Servers:
         self.folder = folder
         self._mariadb_url = mariadb_url
         self._started: dict[EngineName, URL] = {}
-        self._gate = threading.Lock()
+        self._gates = {engine: threading.Lock() for engine in _START}
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class Servers:
         """Make an empty database; returns its URL for a synchronous driver; raises NoServer."""
         if engine == "sqlite":
             return f"sqlite:///{self.folder / name}.db"
-        with self._gate:
+        with self._gates[engine]:
             if engine not in self._started:
                 self._started[engine] = _START[engine](self)
         server = self._started[engine]
@@ -63,6 +63,9 @@ class Servers:
     def _start_postgresql(self) -> URL:
         server = self._running.enter_context(EmbeddedServer(self.folder / "postgresql"))
         return make_url(server.url).set(drivername="postgresql+psycopg")
+
+    def _start_replicated(self) -> URL:
+        return self._running.enter_context(replica.running(self.folder / "replicated"))
 
     def _start_mariadb(self) -> URL:
         if self._mariadb_url:
@@ -82,5 +85,6 @@ def _administer(server: URL, command: str) -> None:
 
 _START: dict[EngineName, Callable[[Servers], URL]] = {
     "postgresql": Servers._start_postgresql,  # noqa: SLF001 - its own
+    "replicated": Servers._start_replicated,  # noqa: SLF001 - its own
     "mariadb": Servers._start_mariadb,  # noqa: SLF001 - its own
 }
