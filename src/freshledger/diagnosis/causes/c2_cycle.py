@@ -4,11 +4,11 @@ The session holds its objects weakly, so that what is not in use is read anew. A
 knows its transactions, and they their wallet, are a cycle: they outlive the page until the cyclic
 collector runs, and so long the session gives the same objects with their old values again.
 
-When it runs is a matter of what else the process does. With CPython's own thresholds 1500 looks
-at this page did not make it run, and another function did with its 165th use; one that builds
-many objects may at once. Here, as on servers that are tuned for steady answers, it is told to
-collect rarely, and a thread collects when nothing was asked for a second: so time cures, and
-one small other function does not.
+When it runs is a matter of what else the process does. With CPython 3.11's own thresholds 1500
+looks at this page did not make it run, and another function did with its 165th use; one that
+builds many objects may at once. Here, as on servers that are tuned for steady answers, it is told
+to collect rarely, and a thread collects when nothing has been asked for a while: so time cures,
+and one small other function does not.
 """
 
 import gc
@@ -24,7 +24,7 @@ from freshledger.diagnosis.tables import Transaction, Wallet
 RARELY = 100_000
 """How many objects more than were freed are made before Python collects by itself."""
 
-IDLE = 1.0
+IDLE = 1.5
 """Seconds without a request after which the app collects."""
 
 
@@ -60,4 +60,5 @@ CAUSE = Cause(
     fix="End the session with each request; it is not enough that nobody holds its objects, as "
     "a relationship loaded from both sides is a cycle.",
     build=build,
+    patience=IDLE + 1,
 )
