@@ -48,6 +48,7 @@ class Cause:
     observed here, and why. `elsewhere`: where the two remedies are called to miss what the page
     reads: in another thread or process, or, by remedy_registry, on db.session in the view itself.
     `browser` makes what looks at the page, where that keeps anything of its own.
+    `every_worker`: a look asks all workers, and the stalest answer counts.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Cause:
     unobservable: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Elsewhere = "another thread"
     browser: "Callable[[], requests.Session] | None" = None
+    every_worker: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ COLUMNS = (*SEEN, "expire_all", "remove", "elsewhere", "same", "own", "time", "p
 class Look(msgspec.Struct, frozen=True):
     """The three copies at one look, and how the page came to be.
 
-    `answered` is False where the page was made for another request: nothing was sent.
+    `answered` is False where the page was made for another request: nothing was sent. `flips`:
+    another worker showed the latest state at the same time.
     """
 
     page: Rows
@@ -26,6 +27,7 @@ class Look(msgspec.Struct, frozen=True):
     process: int
     thread: str
     sent: tuple[dict[str, str], ...]
+    flips: bool = False
 
     @property
     def missing(self) -> bool:

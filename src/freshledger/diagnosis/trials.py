@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import requests
+from msgspec.structs import replace
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -25,6 +26,9 @@ from freshledger.diagnosis.tables import BEFORE, QUESTION, Base, Rows, fill, wri
 
 SECONDS = 20
 """How long one request may take."""
+
+RELOADS = 200
+"""How often the page is asked for at most until each worker has answered."""
 
 
 class Broken(Exception):
@@ -46,7 +50,24 @@ class Visit:
         return int(self.address.rpartition(":")[2])
 
     def look(self, remedy: str = "") -> Look:
-        """Look at the page; `remedy` is called in the request, before it reads."""
+        """Look at the page; `remedy` is called in the request, before it reads.
+
+        Where every worker is to be looked at, the stalest page counts; raises Broken where one
+        never answers.
+        """
+        look = self._look_once(remedy)
+        looks = {look.process: look}
+        if not self.cause.every_worker:
+            return look
+        for _ in range(RELOADS):
+            if len(looks) == self.cause.size:
+                stalest = max(looks.values(), key=lambda look: look.stale)
+                return replace(stalest, flips=len({look.stale for look in looks.values()}) > 1)
+            look = self._look_once(remedy)
+            looks[look.process] = look
+        raise Broken(f"{self.cause.id}: {len(looks)} of {self.cause.size} workers ever answer")
+
+    def _look_once(self, remedy: str) -> Look:
         number = uuid.uuid4().hex
         headers = {LOOK: number} | ({REMEDY: remedy} if remedy else {})
         answer = self.browser.get(f"{self.address}/page", headers=headers, timeout=SECONDS)
@@ -193,5 +214,6 @@ class Experiment:
 def _judge(before: Look, after: Look) -> Cell:
     worse = after.missing > before.missing or after.old > before.old
     better = (before.missing, before.old) != (after.missing, after.old) and not worse
+    better = better or (after.flips and not before.flips)
     value: Value = "partly" if better else "no"
     return Cell(value if after.stale else "yes", before, after)
