@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from freshledger.database import AnySelect
 
@@ -76,20 +76,37 @@ def watch(question: AnySelect, *, table: str) -> Callable[[], None]:
         _context: ExecutionContext | None,
         _many: bool,  # noqa: FBT001 - SQLAlchemy's signature
     ) -> None:
-        now = _heard.get()
-        if now is None:
-            return
-        backend = str(_ask(connection, WHO[connection.dialect.name])[0][0])
-        now.sent.append(Sent(" ".join(statement.split()), repr(parameters), backend))
-        if statement.lstrip().upper().startswith("SELECT") and table in statement:
-            now.wire = _ask(connection, str(question.compile(dialect=connection.dialect)))
+        note(connection.connection, connection.dialect, statement, parameters, question, table)
 
     event.listen(Engine, "after_cursor_execute", executed)
     return lambda: event.remove(Engine, "after_cursor_execute", executed)
 
 
-def _ask(connection: Connection, sql: str) -> AnyRows:
-    cursor = connection.connection.cursor()
+def note(
+    connection: PoolProxiedConnection,
+    dialect: Dialect,
+    statement: str,
+    parameters: object,
+    question: AnySelect,
+    table: str,
+) -> None:
+    """Collect a statement that a connection was sent; no engine hears what goes by the driver."""
+    now = _heard.get()
+    if now is None:
+        return
+    backend = str(_ask(connection, WHO[dialect.name])[0][0])
+    now.sent.append(Sent(" ".join(statement.split()), repr(parameters), backend))
+    if statement.lstrip().upper().startswith("SELECT") and table in statement:
+        now.wire = _ask(connection, str(question.compile(dialect=dialect)))
+
+
+def hear_for(other: Heard) -> None:
+    """Collect what this thread sends for a request that waits for it in another one."""
+    _heard.set(other)
+
+
+def _ask(connection: PoolProxiedConnection, sql: str) -> AnyRows:
+    cursor = connection.cursor()
     try:
         cursor.execute(sql)
         return tuple(tuple(row) for row in cursor.fetchall())

@@ -35,7 +35,7 @@ class FlaskSite:
         self.db = SQLAlchemy(model_class=Base)
         self.db.init_app(self.app)
         self.reading: Callable[[], AnySession] = lambda: self.db.session
-        self.same: Callable[[], None] = lambda: _write_contact(self.reading())
+        self.same: Callable[[], None] = lambda: write_contact(self.reading())
         self.own: Callable[[], None] = self._write_on_its_own
         self.elsewhere: Callable[[], None] = self._remedy_elsewhere
         copies.watch(QUESTION, table=PAGE_TABLE)
@@ -106,9 +106,10 @@ class FlaskSite:
 
     def _write_on_its_own(self) -> None:
         with Session(self.db.engine) as session:
-            _write_contact(session)
+            write_contact(session)
 
 
-def _write_contact(session: AnySession) -> None:
+def write_contact(session: AnySession) -> None:
+    """Do what the app's other functions do, on one session or another."""
     session.add(Contact(name="Alice"))
     session.commit()
