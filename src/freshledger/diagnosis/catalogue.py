@@ -31,4 +31,29 @@ def load_causes() -> Mapping[str, Cause]:
     return {cause.id: cause for cause in sorted(found, key=lambda cause: cause.id)}
 
 
-NOT_RUN: tuple[NotRun, ...] = ()
+NOT_RUN: tuple[NotRun, ...] = (
+    NotRun(
+        id="H2",
+        title="the page comes back from the browser's back/forward cache or a restored tab",
+        fix="Answer with Cache-Control: no-store, or load anew on a `pageshow` event whose "
+        "`persisted` is true.",
+        reason="It takes a real browser and somebody who presses Back: no request is made that an "
+        "experiment could see.",
+    ),
+    NotRun(
+        id="H3",
+        title="the page's own script shows what it fetched once, or hides that a fetch failed",
+        fix="Fetch anew when the page is shown and after each write, show failed requests, and let "
+        "the server tell of changes.",
+        reason="The old copy is a variable of a script in the browser: there is no browser here "
+        "that runs scripts, and a program that plays one would show only itself.",
+    ),
+    NotRun(
+        id="H4",
+        title="the page's SELECT is answered by a result cache between the app and the database",
+        fix="Switch the cache off for the table, give it a short time to live, or ask the database "
+        "at its own address and compare.",
+        reason="It takes ProxySQL, pgpool-II or a warehouse such as Redshift; MariaDB's own query "
+        "cache forgets what a write touches, so that it shows nothing old.",
+    ),
+)

@@ -41,7 +41,7 @@ def build(world: World) -> FlaskSite:
 
 CAUSE = Cause(
     id="H1",
-    title="the browser does not ask: the page's answer says that it may be kept",
+    title="the page's answer says that it may be kept, and the browser does not ask again",
     fix="Answer pages of data with Cache-Control: no-cache (or no-store), or with an ETag that is "
     "made of the data; look whether the request comes to the app at all.",
     build=build,

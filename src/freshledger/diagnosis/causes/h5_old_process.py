@@ -39,7 +39,7 @@ def build(world: World) -> FlaskSite:
 
 CAUSE = Cause(
     id="H5",
-    title="an old process still answers, with the code and the settings of its start",
+    title="the page is answered by an old process, with the code and settings of its start",
     fix="Start the new process and make sure that the old one is gone: compare the start of the "
     "process that answers with the change, and list who listens on the port.",
     build=build,
