@@ -5,10 +5,10 @@ knows its transactions, and they their wallet, are a cycle: they outlive the pag
 collector runs, and so long the session gives the same objects with their old values again.
 
 When it runs is a matter of what else the process does. With CPython 3.11's own thresholds 1500
-looks at this page did not make it run, and another function did with its 165th use; one that
-builds many objects may at once. Here, as on servers that are tuned for steady answers, it is told
-to collect rarely, and a thread collects when nothing has been asked for a while: so time cures,
-and one small other function does not.
+looks at this page did not make it run, and it took two dozen uses of another function; one that
+builds many objects may do it at once. Here, as on servers that are tuned for steady answers, it is
+told to collect rarely, and a thread collects when nothing has been asked for a while: so time
+cures, and a single small function does not.
 """
 
 import gc
