@@ -5,6 +5,7 @@ from freshledger.cli.base import LazyGroup, data_dir_option
 COMMANDS = {
     "backup": "freshledger.cli.backup:backup",
     "demo": "freshledger.cli.demo:demo",
+    "diagnose": "freshledger.cli.diagnose:diagnose",
     "export": "freshledger.cli.exports:export",
     "import": "freshledger.cli.imports:import_",
     "ledger": "freshledger.cli.ledgers:ledger",

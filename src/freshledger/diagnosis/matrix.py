@@ -77,14 +77,14 @@ def encode(matrix: Matrix) -> bytes:
 
 def differences(matrix: Matrix, record: Matrix) -> list[str]:
     """Return a sentence for each observed cell that the documentation says otherwise of."""
-    known = {row.id: row for row in record.rows}
+    known = {row.id: row for row in record.observed}
     found = []
     for row in matrix.observed:
-        documented = known[row.id].cells if row.id in known else {}
+        if row.id not in known:
+            found.append(f"{row.id}: the documentation has nothing of it")
+            continue
         for name in COLUMNS:
-            now, then = row.cells[name].value, documented.get(name)
-            if then is None:
-                found.append(f"{row.id} {name}: {now}, and the documentation has nothing of it")
-            elif now != then.value:
-                found.append(f"{row.id} {name}: {now}, and the documentation says {then.value}")
+            now, then = row.cells[name].value, known[row.id].cells[name].value
+            if now != then:
+                found.append(f"{row.id} {name}: {now}, and the documentation says {then}")
     return found

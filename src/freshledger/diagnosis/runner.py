@@ -14,13 +14,15 @@ import psutil
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from freshledger.diagnosis.catalogue import NOT_RUN
+from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
 from freshledger.diagnosis.cause import Cause, EngineName
 from freshledger.diagnosis.looks import Cell
 from freshledger.diagnosis.matrix import Matrix, Row, make_row
 from freshledger.diagnosis.servers import NoServer, Servers
 from freshledger.diagnosis.trials import CURES, Experiment
 from freshledger.embedded.signals import signals_held
+
+__all__ = ["TRIALS", "load_causes", "run"]
 
 AT_ONCE = 4
 TRIALS = len(CURES) + 2
