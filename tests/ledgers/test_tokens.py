@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from freshledger.errors import Busy
 from freshledger.web.context import hash_secret
 from people import Person, come, make_ledger, version_of
 
@@ -163,6 +164,20 @@ async def test_last_use_is_noted_once_a_minute_and_moves_no_version(app, psql):
     assert await version_of(psql, ledger_id) == before
     page = await (await ann.get(f"/ledgers/{ledger_id}/tokens")).get_data(as_text=True)
     assert f"{used:%Y-%m-%d %H:%M:%S}" in page
+
+
+@pytest.mark.parametrize(("error", "told"), [(Busy("away"), False), (KeyError("x"), True)])
+async def test_a_use_that_cannot_be_noted_is_no_error(app, psql, monkeypatch, caplog, error, told):
+    ann = await come(app, psql)
+    ledger_id = await make_ledger(psql, owner=ann)
+    token = await make_token(ann, ledger_id)
+
+    async def fail(*_arguments, **_names):
+        raise error
+
+    monkeypatch.setattr("freshledger.ledgers.tokens.note_use", fail)
+    assert (await call(app, token, f"/api/v1/ledgers/{ledger_id}")).status_code == 200
+    assert any(record.levelname == "ERROR" for record in caplog.records) == told
 
 
 async def test_the_api_shows_role_version_and_counts(app, psql):

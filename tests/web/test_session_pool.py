@@ -6,8 +6,12 @@ import asyncpg
 import pytest
 from faults import FAULTS
 from probe import SOUND, Site, new_tag, serving
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.util import await_only
+
+from freshledger.web import session
 
 REQUESTS = 200
 MANY = {"pool_size": 5, "pool_timeout": 10.0, "lock_timeout": 10.0}
@@ -89,6 +93,31 @@ async def test_connections_lost_between_requests(probe_url: str, psql: asyncpg.C
         )
         assert {response.status_code for response in responses} == {200, 303}
         assert await site.total(tag) == 10
+
+
+@pytest.mark.parametrize("closing", [True, False], ids=["sound", "closed alone"])
+async def test_a_connection_lost_in_its_rollback(
+    closing, probe_url: str, psql: asyncpg.Connection, monkeypatch
+):
+    """It has taken its transaction with it: the answer stands, nothing is held, the next works."""
+    if not closing:
+        monkeypatch.setattr(session, "_end", AsyncSession.close)
+    async with serving(probe_url, psql, SOUND, **MANY) as site:
+        await site.reset_tries()
+
+        def lose(_connection) -> None:
+            end = "SELECT pg_terminate_backend(pid, 5000) FROM unnest($1::int[]) pid"
+            await_only(end_backends(end))
+
+        async def end_backends(query: str) -> None:
+            await psql.execute(query, await site.backends())
+
+        event.listen(site.database._writing.sync_engine, "rollback", lose, once=True)
+        response = await site.post(f"fails/55P03/1/{new_tag()}")
+        assert response.status_code == (503 if closing else 500)
+        if closing:
+            await site.assert_nothing_held()
+            assert (await site.post(f"pairs/{new_tag()}")).status_code == 303
 
 
 async def test_no_free_connection(probe_url: str, psql: asyncpg.Connection):

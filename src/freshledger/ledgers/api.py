@@ -1,5 +1,6 @@
 """Ledgers for programs, and the note of when a token was last used."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -8,7 +9,8 @@ from quart import Blueprint, Response, current_app
 from quart.typing import ResponseReturnValue
 from quart_schema import document_response, tag_blueprint
 
-from freshledger.database import AnyRow
+from freshledger.database import AnyRow, refusal
+from freshledger.errors import Busy
 from freshledger.ledgers import commands, repository, tokens
 from freshledger.web.api import json_response
 from freshledger.web.context import find_viewer, viewer
@@ -16,6 +18,7 @@ from freshledger.web.session import FreshQuart, current_session
 
 blueprint = Blueprint("ledgers_api", __name__)
 tag_blueprint(blueprint, ["ledgers"])
+log = logging.getLogger(__name__)
 
 
 class Counts(msgspec.Struct):
@@ -79,8 +82,13 @@ async def note_token_use(response: Response) -> Response:
 
 async def _note_use(ledger_id: int, token_id: int) -> None:
     database = cast("FreshQuart", current_app).database
-    async with database.write.begin() as session:
-        await tokens.note_use(session, ledger_id=ledger_id, token_id=token_id)
+    try:
+        async with database.write.begin() as session:
+            await tokens.note_use(session, ledger_id=ledger_id, token_id=token_id)
+    except Exception as error:
+        if not isinstance(error, Busy) and refusal(error) is None:
+            raise
+        log.info("a token's use was not noted, its next one will be: %s", error)
 
 
 def _out(row: AnyRow) -> LedgerOut:

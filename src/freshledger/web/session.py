@@ -131,7 +131,7 @@ class UnitOfWork:
         self._mark = self.before_commit = None
         self._in_snapshot = False
         if session is not None:
-            await _to_the_end(asyncio.create_task(session.close()))
+            await _to_the_end(asyncio.create_task(_end(session)))
 
 
 class _CompleteBody(Body):
@@ -327,6 +327,16 @@ async def _close(current: FreshRequest) -> None:
     unit, current.unit = current.unit, None
     if unit is not None:
         await unit.close()
+
+
+async def _end(session: AsyncSession) -> None:
+    """Close; a connection that breaks as it is rolled back has taken its transaction with it."""
+    try:
+        await session.close()
+    except DBAPIError as error:
+        await session.invalidate()
+        if not is_lost(error):
+            raise
 
 
 async def _to_the_end(task: asyncio.Task[T], *, give_up: Callable[[], bool] = lambda: False) -> T:
