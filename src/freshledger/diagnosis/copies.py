@@ -4,6 +4,7 @@ Truth: what a new transaction is answered. Wire: what the connection that a requ
 is answered. Page: what the request showed. Truth and wire are asked here; the page is its own.
 """
 
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -39,11 +40,12 @@ class Sent:
 class Heard:
     """What a request sent to the database, and what its connection answered beside it.
 
-    `wire` is None where the request read nothing of the table.
+    `wire` is None where the request read nothing of the table, and `thread` is who read it.
     """
 
     sent: list[Sent] = field(default_factory=list)
     wire: AnyRows | None = None
+    thread: str = ""
 
 
 _heard: ContextVar[Heard | None] = ContextVar("heard", default=None)
@@ -97,6 +99,7 @@ def note(
     backend = str(_ask(connection, WHO[dialect.name])[0][0])
     now.sent.append(Sent(" ".join(statement.split()), repr(parameters), backend))
     if statement.lstrip().upper().startswith("SELECT") and table in statement:
+        now.thread = threading.current_thread().name
         now.wire = _ask(connection, str(question.compile(dialect=dialect)))
 
 

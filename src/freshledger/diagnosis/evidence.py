@@ -19,7 +19,10 @@ REMEDY = "Remedy"
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What was seen of one answer: who made it, what was sent for it, what the wire said."""
+    """What was seen of one answer: who made it, what was sent for it, what the wire said.
+
+    `thread` read the page's table, or, where nobody did, answered.
+    """
 
     look: str = ""
     process: int = 0
@@ -34,7 +37,7 @@ def header(look: str, heard: Heard) -> str:
         {
             "look": look,
             "process": os.getpid(),
-            "thread": threading.current_thread().name,
+            "thread": heard.thread or threading.current_thread().name,
             "sent": [
                 {"sql": sent.sql, "parameters": sent.parameters, "backend": sent.backend}
                 for sent in heard.sent

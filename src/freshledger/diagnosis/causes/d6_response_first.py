@@ -53,7 +53,7 @@ def build(world: World) -> FastapiSite:
 
 CAUSE = Cause(
     id="D6",
-    title="the write is answered before it is committed, in the end of a dependency with yield",
+    title="the page shows what was before a write that was answered before it was committed",
     fix="Commit in the view, before the response is made, or end the dependency with it: "
     'Depends(get_session, scope="function").',
     build=build,
