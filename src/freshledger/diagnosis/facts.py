@@ -43,6 +43,10 @@ def _answered(row: Row) -> Known:
     return row.stale.answered if row.stale else None
 
 
+def _flips(row: Row) -> Known:
+    return row.stale.flips if row.stale else None
+
+
 def _truth(row: Row) -> Known:
     return row.stale.truth == AFTER if row.stale else None
 
@@ -116,6 +120,12 @@ FACTS = (
         "Does the request for the stale page reach the app?",
         "Load the stale page: does the server's access log get a line, with status 200?",
         _answered,
+    ),
+    Fact(
+        "flips",
+        "Is the page now right and now stale when it is loaded several times?",
+        "Load the stale page ten times, and change nothing in between.",
+        _flips,
     ),
     Fact(
         "own",

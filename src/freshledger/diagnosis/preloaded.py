@@ -1,12 +1,29 @@
-"""What every served app is forked from: a process that has imported all causes and servers."""
+"""What every served app is forked from: a process that has imported all causes and servers.
 
-import gunicorn.app.base
-import hypercorn.asyncio
-import uvicorn
-import waitress.server
+Ctrl-C reaches neither it nor them: they end when whoever started them does.
+"""
 
-from freshledger.diagnosis.catalogue import load_causes
+import signal
+from importlib import import_module
 
-__all__ = ["gunicorn", "hypercorn", "load_causes", "uvicorn", "waitress"]
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-load_causes()
+MODULES = (
+    "gunicorn.app.base",
+    "gunicorn.workers.sync",
+    "hypercorn.asyncio",
+    "psycopg",
+    "pymysql",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+    "uvicorn",
+    "waitress.server",
+)
+"""What takes its time to be imported, and is imported late: by an app's engine, or its server."""
+
+for _module in MODULES:
+    import_module(_module)
+
+import_module("freshledger.diagnosis.catalogue").load_causes()

@@ -11,11 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
-from freshledger.diagnosis.cause import Cause, EngineName
+from freshledger.diagnosis.cause import Cause
 from freshledger.diagnosis.looks import Cell
 from freshledger.diagnosis.matrix import Matrix, Row, make_row
 from freshledger.diagnosis.servers import NoServer, Servers
@@ -106,7 +106,7 @@ class _Bench:
     def _observe(self, cause: Cause) -> Mapping[str, Cell]:
         self._check()
         url = self._servers.make_database(cause.engine, cause.id.lower())
-        self._note(cause.engine, url)
+        self._note(url)
         experiment = Experiment(cause, url, self._servers.folder / cause.id)
         return experiment.run(self._trial_done)
 
@@ -118,15 +118,14 @@ class _Bench:
         if self._stopping.is_set():
             raise _Stopped
 
-    def _note(self, name: EngineName, url: str) -> None:
-        shown, question = _SERVERS[name]
-        if shown not in self.versions:
-            self.versions = {**self.versions, shown: _ask(url, question)}
+    def _note(self, url: str) -> None:
+        name, question = _SERVERS[make_url(url).get_backend_name()]
+        if name not in self.versions:
+            self.versions = {**self.versions, name: _ask(url, question)}
 
 
-_SERVERS: Mapping[EngineName, tuple[str, str]] = {
+_SERVERS: Mapping[str, tuple[str, str]] = {
     "postgresql": ("PostgreSQL", "SHOW server_version"),
-    "replicated": ("PostgreSQL", "SHOW server_version"),
     "mariadb": ("MariaDB", "SELECT VERSION()"),
     "sqlite": ("SQLite", "SELECT sqlite_version()"),
 }
