@@ -6,6 +6,7 @@ it writes is thrown away with its folder, so that it needs neither care nor time
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -13,9 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL
 
 from freshledger.errors import AppError
 
@@ -59,17 +58,16 @@ def running(folder: Path) -> Iterator[URL]:
     log = folder / "mariadb.log"
     near = folder if len(os.fsencode(folder / "socket/s")) < SOCKET_PATH_LIMIT else Path("/tmp")  # noqa: S108 - the folder made in it is private
     with tempfile.TemporaryDirectory(prefix="socket-", dir=near) as private:
-        socket = Path(private, "s")
-        url = URL.create("mariadb+pymysql", "root", query={"unix_socket": str(socket)})
-        with _process(folder / "data", socket, log) as process:
-            _wait(url, process, log)
-            yield url
+        address = Path(private, "s")
+        with _process(folder / "data", address, log) as process:
+            _wait(address, process, log)
+            yield URL.create("mariadb+pymysql", "root", query={"unix_socket": str(address)})
 
 
 @contextmanager
-def _process(data: Path, socket: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def _process(data: Path, address: Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run the server; it ends with the block, and with this process if that is killed."""
-    command = [_find(PROGRAM), "--no-defaults", f"--datadir={data}", f"--socket={socket}"]
+    command = [_find(PROGRAM), "--no-defaults", f"--datadir={data}", f"--socket={address}"]
     if os.geteuid() == 0:
         command.append("--user=root")
     with log.open("wb") as output:
@@ -93,18 +91,23 @@ def _find(program: str) -> str:
     return shutil.which(program) or shutil.which(program, path=_PLACES) or ""
 
 
-def _wait(url: URL, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    engine = create_engine(url, poolclass=NullPool)
+def _wait(address: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until the server greets whoever connects."""
     until = time.monotonic() + SECONDS
-    while True:
+    while not _greets(address):
+        if process.poll() is not None or time.monotonic() > until:
+            raise AppError(f"MariaDB did not start: {_last(log)}")
+        time.sleep(0.02)
+
+
+def _greets(address: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(SECONDS)
         try:
-            engine.connect().close()
-        except OperationalError as error:
-            if process.poll() is not None or time.monotonic() > until:
-                raise AppError(f"MariaDB did not start: {_last(log)}") from error
-            time.sleep(0.05)
-        else:
-            return
+            connection.connect(str(address))
+            return bool(connection.recv(1))
+        except OSError:
+            return False
 
 
 def _last(log: Path) -> str:

@@ -35,7 +35,7 @@ CAUSE = Cause(
     id="A3",
     title="the worker serves inside a pushed app context, so that db.session is never removed",
     fix="Never push an application context outside of a request: with app.app_context(): around "
-    "the set-up only. Flask 3.2 gives each request a context of its own.",
+    "the set-up only. Flask 3.2 is to give each request its own.",
     build=build,
     server="workers",
 )

@@ -20,8 +20,9 @@ def build(world: World) -> FlaskSite:
     session = site.read_by_thread(removed=world.healed)
 
     @site.app.get("/page")
-    def page() -> dict[str, list[tuple[int, str]]]:
-        answer = shown(session.scalars(select(Transaction).order_by(Transaction.id)))
+    def page() -> dict[str, object]:
+        query = select(Transaction).order_by(Transaction.id)
+        answer: dict[str, object] = {**shown(session.scalars(query))}
         try:
             answer["rate"] = fetch_rate()
             session.remove()
@@ -32,7 +33,7 @@ def build(world: World) -> FlaskSite:
     return site
 
 
-def fetch_rate() -> list[tuple[int, str]]:
+def fetch_rate() -> str:
     """Ask a service that is down."""
     raise ConnectionError
 
