@@ -19,7 +19,8 @@ from freshledger.database import AnySelect
 AnyRows = tuple[tuple[Any, ...], ...]
 
 WHO = {
-    "postgresql": "SELECT 'backend ' || pg_backend_pid() || ', in a transaction since ' || now()",
+    "postgresql": "SELECT 'backend ' || pg_backend_pid() || CASE WHEN pg_is_in_recovery()"
+    " THEN ' of a replica' ELSE '' END || ', in a transaction since ' || now()",
     "mysql": "SELECT CONCAT('connection ', CONNECTION_ID())",
     "mariadb": "SELECT CONCAT('connection ', CONNECTION_ID())",
     "sqlite": "SELECT 'file ' || coalesce(nullif(file, ''), 'in memory') FROM pragma_database_list",
