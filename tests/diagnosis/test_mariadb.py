@@ -12,7 +12,9 @@ from sqlalchemy.pool import NullPool
 from freshledger.diagnosis import mariadb
 from freshledger.errors import AppError
 
-SECONDS = 20
+SECONDS = 8
+"""Less than the ten after which MariaDB itself hangs up on who does not sign in."""
+
 pytestmark = pytest.mark.skipif(not mariadb.is_installed(), reason="no mariadbd on this machine")
 
 USER = """
