@@ -33,4 +33,4 @@ def _copy(host: str, cluster: Path) -> None:
     give(cluster, account)
     program = reachable_installation(account) / "bin/pg_basebackup"
     where = ("-h", host, "-U", "postgres", "-D", str(cluster))
-    run(program, *where, "-R", "-c", "fast", account=account)
+    run(program, *where, "-R", "-c", "fast", "--no-sync", account=account)
