@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from freshledger.diagnosis.looks import COLUMNS
 from freshledger.diagnosis.matrix import Row
 from freshledger.diagnosis.tables import AFTER
 from freshledger.diagnosis.verdict import Observation, fit
@@ -17,18 +16,14 @@ Known = bool | None
 class Fact:
     """A question about one's own app with a yes or a no, and `how` to find that out there.
 
-    `of` says what a cause answers. `shown` names the column of the matrix, if it is one.
+    `of` says what a cause answers; `inside`: finding it out takes a change of the app's code.
     """
 
     name: str
     question: str
     how: str
     of: Callable[[Row], Known]
-
-    @property
-    def shown(self) -> str:
-        """The column of the matrix that it is read off; empty where it is the evidence's."""
-        return self.name if self.name in COLUMNS else ""
+    inside: bool = False
 
 
 def _column(name: str) -> Callable[[Row], Known]:
@@ -133,12 +128,14 @@ FACTS = (
         "Add a view that does `with Session(db.engine) as s: …; s.commit()`; use it, then load "
         "the page.",
         _column("own"),
+        inside=True,
     ),
     Fact(
         "where",
         "Were remove() and expire_all() called by the page's own view, before it reads?",
         "Put both calls into the first line of the view itself, and load the page.",
         _where,
+        inside=True,
     ),
     Fact(
         "wire",
@@ -146,6 +143,7 @@ FACTS = (
         'In the view: session.execute(text("SELECT id, status FROM transactions ORDER BY id '
         "DESC LIMIT 5\")).all(), with the page's own session; print it.",
         _wire,
+        inside=True,
     ),
     Fact(
         "expire_all",
@@ -153,6 +151,7 @@ FACTS = (
         "In the view: s = sqlalchemy.orm.object_session(one of the page's objects); "
         "s.expire_all(); query again. (No session: no.)",
         _column("expire_all"),
+        inside=True,
     ),
     Fact(
         "remove",
@@ -160,6 +159,7 @@ FACTS = (
         "In the view: s = sqlalchemy.orm.object_session(one of the page's objects); s.close(); "
         "query again. (No session: no.)",
         _column("remove"),
+        inside=True,
     ),
     Fact(
         "time",
@@ -168,7 +168,7 @@ FACTS = (
         _column("time"),
     ),
 )
-"""What can be found out beside that; the cheapest first."""
+"""What can be found out beside that."""
 
 
 @dataclass(frozen=True)
@@ -184,17 +184,20 @@ class Question:
 def choose_questions(
     rows: Sequence[Row], facts: Iterable[Fact] = FACTS, *, limit: int = 3
 ) -> list[Question]:
-    """Return the facts that tell most of these causes apart, the best first."""
+    """Return the facts that tell most of these causes apart, the best first.
+
+    What can be seen from outside comes before what takes a change of the app's code.
+    """
     pairs = list(combinations(rows, 2))
-    left, chosen = list(facts), list[Question]()
-    while left and len(chosen) < limit:
-        best = max(left, key=lambda fact: sum(_apart(fact, pair) for pair in pairs))
-        kept = [pair for pair in pairs if not _apart(best, pair)]
-        if len(kept) == len(pairs):
-            break
-        pairs = kept
-        left.remove(best)
-        chosen.append(_ask(best, rows))
+    chosen: list[Question] = []
+    for left in _by_cost(facts):
+        while len(chosen) < limit:
+            best = max(left, key=lambda fact: _parted(fact, pairs), default=None)
+            if best is None or not _parted(best, pairs):
+                break
+            pairs = [pair for pair in pairs if not _apart(best, pair)]
+            left.remove(best)
+            chosen.append(_ask(best, rows))
     return chosen
 
 
@@ -204,6 +207,15 @@ def group(rows: Iterable[Row], questions: Sequence[Question]) -> list[tuple[Row,
     for row in rows:
         groups.setdefault(tuple(each.fact.of(row) for each in questions), []).append(row)
     return [tuple(together) for together in groups.values()]
+
+
+def _by_cost(facts: Iterable[Fact]) -> tuple[list[Fact], list[Fact]]:
+    known = list(facts)
+    return [fact for fact in known if not fact.inside], [fact for fact in known if fact.inside]
+
+
+def _parted(fact: Fact, pairs: Iterable[tuple[Row, Row]]) -> int:
+    return sum(_apart(fact, pair) for pair in pairs)
 
 
 def _apart(fact: Fact, pair: tuple[Row, Row]) -> bool:

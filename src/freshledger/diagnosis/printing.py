@@ -1,6 +1,7 @@
 """Prints a matrix, its verdict and its questions, for a terminal and for a pipe."""
 
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -41,6 +42,19 @@ def make_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, emoji=False)
 
 
+def _say(console: Console, text: str, *, indent: int = 2, hang: int = 0, style: str = "") -> None:
+    """Print a paragraph; its further lines stand `hang` to the right of the first."""
+    lines = textwrap.wrap(
+        text,
+        console.width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print("\n".join(lines), markup=False, soft_wrap=True, style=style)
+
+
 def print_matrix(console: Console, matrix: Matrix) -> None:
     """Print a line for each cause that was observed, by groups, and what the signs mean."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -59,7 +73,8 @@ def print_matrix(console: Console, matrix: Matrix) -> None:
     _print_legend(console)
     print_not_run(console, matrix.rows)
     said = ", ".join(f"{name} {version}" for name, version in sorted(matrix.versions.items()))
-    console.print(f"\nObserved on {said}.", markup=False)
+    console.print()
+    _say(console, f"Observed on {said}.", indent=0)
 
 
 def _signs(row: Row) -> list[str]:
@@ -83,7 +98,7 @@ def print_not_run(console: Console, rows: Iterable[Row]) -> None:
     if left:
         console.print("\n[bold]Not run[/]")
     for row in left:
-        console.print(f"  {row.id:3} {row.title}: {row.not_run}", markup=False)
+        _say(console, f"{row.id:3} {row.title}: {row.not_run}", hang=4)
 
 
 def print_verdict(console: Console, matrix: Matrix) -> None:
@@ -106,7 +121,7 @@ def print_verdict(console: Console, matrix: Matrix) -> None:
 def _print_causes(console: Console, heading: str, rows: Sequence[Row]) -> None:
     console.print(f"\n[bold]{heading}[/]{'' if rows else ': none'}")
     for row in rows:
-        console.print(f"  {row.id:3} {row.title}", markup=False)
+        _say(console, f"{row.id:3} {row.title}", hang=4)
 
 
 def _print_excluded(console: Console, verdict: Verdict) -> None:
@@ -114,24 +129,24 @@ def _print_excluded(console: Console, verdict: Verdict) -> None:
     by = sorted(verdict.excluded, key=lambda pair: pair[1])
     for against, pairs in groupby(by, key=lambda pair: pair[1]):
         ids = ", ".join(row.id for row, _ in pairs)
-        console.print(f"  by {' and '.join(against)}: {ids}", markup=False)
+        _say(console, f"by {' and '.join(against)}: {ids}", hang=2)
 
 
 def _print_questions(console: Console, verdict: Verdict, questions: Sequence[Question]) -> None:
     console.print("\n[bold]What tells the remaining ones apart[/]")
     for number, question in enumerate(questions, start=1):
-        console.print(f"  {number}. {question.fact.question}", markup=False)
-        console.print(f"     {question.fact.how}", markup=False, style="dim")
+        _say(console, f"{number}. {question.fact.question}", hang=3)
+        _say(console, question.fact.how, indent=5, style="dim")
         _print_answers(console, question)
     together = [", ".join(row.id for row in rows) for rows in group(verdict.remaining, questions)]
-    console.print(f"  Together they leave: {'; '.join(together)}.", markup=False)
-    console.print("  freshledger diagnose --ask goes on from there.", markup=False)
+    _say(console, f"Together they leave: {'; '.join(together)}.", hang=2)
+    _say(console, "freshledger diagnose --ask goes on from there.")
 
 
 def _print_answers(console: Console, question: Question) -> None:
     either = {"yes": question.yes, "no": question.no, "either": question.either}
     said = "; ".join(f"{answer}: {', '.join(ids)}" for answer, ids in either.items() if ids)
-    console.print(f"     {said}", markup=False)
+    _say(console, said, indent=5)
 
 
 def print_list(console: Console, rows: Iterable[Row]) -> None:
@@ -151,13 +166,14 @@ def print_finding(console: Console, finding: Finding, rows: Sequence[Row]) -> No
     one = len(finding.rows) == 1
     console.print(f"\n[bold]{'It is' if one else 'It is one of'}[/]")
     for row in finding.rows:
-        console.print(f"\n  {row.id} {row.title}", markup=False, style="bold")
-        console.print(f"  Do: {row.fix}", markup=False)
+        console.print()
+        _say(console, f"{row.id} {row.title}", style="bold")
+        _say(console, f"Do: {row.fix}", hang=4)
         for fact, answer in finding.answers:
             known = fact.of(row)
             said = "either way" if known is None else "yes" if answer else "no"
-            console.print(f"  {SIGNS['yes']} {fact.question} {said}", markup=False, style="dim")
-        console.print(f"  More: {SECTION}{row.id.lower()}", markup=False)
+            _say(console, f"{SIGNS['yes']} {fact.question} {said}", hang=2, style="dim")
+        _say(console, f"More: {SECTION}{row.id.lower()}")
 
 
 def _print_contradiction(console: Console, finding: Finding, rows: Sequence[Row]) -> None:
@@ -166,5 +182,5 @@ def _print_contradiction(console: Console, finding: Finding, rows: Sequence[Row]
         if left := finding.without(number, rows):
             ids = ", ".join(row.id for row in left)
             said = "yes" if answer else "no"
-            console.print(f"  Were it not {said} to “{fact.question}”: {ids}.", markup=False)
-    console.print("  Those that have no experiment: freshledger diagnose --list", markup=False)
+            _say(console, f"Were it not {said} to “{fact.question}”: {ids}.", hang=2)
+    _say(console, "Those that have no experiment: freshledger diagnose --list")

@@ -73,7 +73,7 @@ def write_record(matrix: Matrix) -> None:
     """Write the record into the source tree; raises Invalid where there is none, or rows lack."""
     place = Path(str(RECORD))
     if not (place.parents[3] / "pyproject.toml").exists():
-        raise Invalid("--record works in a checkout of freshledger's source alone")
+        raise Invalid("only in a checkout of freshledger's source can a run be recorded")
     place.write_bytes(encode_record(make_record(matrix)))
 
 

@@ -35,7 +35,7 @@ class Verdict:
     @property
     def remaining(self) -> tuple[Row, ...]:
         """All that are not excluded."""
-        return (*self.consistent, *self.elsewhere)
+        return tuple(sorted((*self.consistent, *self.elsewhere), key=lambda row: row.id))
 
 
 def judge(matrix: Matrix) -> Verdict:
