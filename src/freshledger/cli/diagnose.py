@@ -112,9 +112,10 @@ def _record(matrix: Matrix, folder: Path, *, whole: bool) -> None:
         raise Failure("only a run of all causes, on all servers, without a failure is recorded")
     for difference in differences(matrix, read_record()):
         click.echo(difference)
-    from freshledger.diagnosis import documents  # noqa: PLC0415 - it uses what the extra brings
+    from freshledger.diagnosis import documents, policy  # noqa: PLC0415 - they use the extra
 
     recording.write_record(matrix)
+    policy.write_record()
     documents.write(folder)
     click.echo(f"recorded {len(list(matrix.observed))} causes")
 

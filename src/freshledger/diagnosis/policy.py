@@ -4,10 +4,12 @@ Two small apps on a real PostgreSQL; after each request it is noted what the
 database sees of the app's connection. Both read at REPEATABLE READ, MariaDB's default.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 from flask import Flask, Response, g
@@ -16,12 +18,16 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from freshledger.diagnosis.evidence import shown
+from freshledger.diagnosis.servers import Servers
 from freshledger.diagnosis.tables import Base, Contact, Rows, Transaction, fill, write
 
 RECORD = files("freshledger.diagnosis") / "policy.json"
 
 REFUSED = 400
 """The status from which on nothing is committed."""
+
+OTHERS_MAY_PASS = 0o711
+"""A folder's mode: PostgreSQL runs as another user where we are root."""
 
 
 def build_without_policy(engine: Engine) -> Flask:
@@ -268,3 +274,12 @@ def read_record() -> Demonstration:
 def encode(demonstration: Demonstration) -> bytes:
     """Return them as JSON, indented."""
     return msgspec.json.format(msgspec.json.encode(demonstration), indent=1) + b"\n"
+
+
+def write_record() -> None:
+    """Take the steps on a server of their own, and make them what the documentation shows."""
+    with tempfile.TemporaryDirectory(prefix="freshledger-policy-") as folder:
+        Path(folder).chmod(OTHERS_MAY_PASS)
+        with Servers(Path(folder)) as servers:
+            steps = demonstrate(servers.make_database("postgresql", "policy"))
+    Path(str(RECORD)).write_bytes(encode(steps))
