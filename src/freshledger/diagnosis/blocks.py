@@ -84,7 +84,7 @@ def _fitting(book: Book, found: Verdict) -> str:
     fitting = book.say("**All three fit:** {causes}.").format(causes=link_all(found.consistent))
     where = book.say(
         "**All three fit if the two calls were made in another thread or process than the page's:** "
-        "{causes}. Made in the page's own view, before it reads, they cure these."
+        "{causes}. Made in the page's own view, before it reads, `remove()` cures these."
     )
     return "\n\n".join(map(wrap, (fitting, where.format(causes=link_all(found.elsewhere)))))
 

@@ -48,7 +48,7 @@ _SENTENCES = {
     "And, if both calls were made in another thread or process than the page's: {causes}.": "И ещё, если оба вызова сделаны не в том потоке или процессе, где читает страница: {causes}.",
     "Of {all} known causes {run} were run; {seen} of their {cells} cells were observed. On {versions}.": "Из {all} известных причин воспроизведены {run}; из {cells} клеток наблюдались {seen}. Версии: {versions}.",
     "**All three fit:** {causes}.": "**Сходятся все три:** {causes}.",
-    "**All three fit if the two calls were made in another thread or process than the page's:** {causes}. Made in the page's own view, before it reads, they cure these.": "**Сходятся все три, если оба вызова сделаны не в том потоке или процессе, где читает страница:** {causes}. В самой функции страницы, до чтения, они от этих причин помогают.",
+    "**All three fit if the two calls were made in another thread or process than the page's:** {causes}. Made in the page's own view, before it reads, `remove()` cures these.": "**Сходятся все три, если оба вызова сделаны не в том потоке или процессе, где читает страница:** {causes}. В самой функции страницы, до чтения, от этих причин помогает `remove()`.",
     "**Not run, and so neither:** {causes}.": "**Не воспроизведены, а потому ни там, ни там:** {causes}.",
     "Together they leave: {groups}.": "Вместе вопросы оставляют: {groups}.",
     "yes": "да",
