@@ -132,7 +132,7 @@ def _ask_about(matrix: Matrix) -> None:
 
 def _ask(fact: Fact, remaining: int) -> Known:
     click.echo(f"\n[{remaining} causes] {fact.question}\n  {fact.how}")
-    answer = click.prompt("  ", type=click.Choice(["y", "n", "?", "q"]), prompt_suffix="")
+    answer = click.prompt("  answer", type=click.Choice(["y", "n", "?", "q"]))
     if answer == "q":
         raise asking.Ended
     return {"y": True, "n": False}.get(answer)

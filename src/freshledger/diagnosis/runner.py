@@ -16,11 +16,13 @@ from sqlalchemy.pool import NullPool
 
 from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
 from freshledger.diagnosis.cause import Cause
+from freshledger.diagnosis.hosting import DidNotStart
 from freshledger.diagnosis.looks import Cell
 from freshledger.diagnosis.matrix import Matrix, Row, make_row
 from freshledger.diagnosis.servers import NoServer, Servers
-from freshledger.diagnosis.trials import CURES, Experiment
+from freshledger.diagnosis.trials import CURES, Broken, Experiment
 from freshledger.embedded.signals import signals_held
+from freshledger.errors import AppError
 
 __all__ = ["TRIALS", "load_causes", "run"]
 
@@ -101,7 +103,7 @@ class _Bench:
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - told, with the others' rows; the run fails
-            return make_row(cause, failure=f"{cause.id}: {_sentence(error)}")
+            return make_row(cause, failure=_sentence(cause, error))
 
     def _observe(self, cause: Cause) -> Mapping[str, Cell]:
         self._check()
@@ -146,9 +148,10 @@ def _kill(pid: int | None) -> None:
                 one.kill()
 
 
-def _sentence(error: Exception) -> str:
-    """Return what went wrong in one line: a traceback's last."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    said = lines[-1].strip() if lines else ""
-    prefix = f"{type(error).__name__}: " if type(error).__module__ != Experiment.__module__ else ""
-    return f"{prefix}{said}"
+def _sentence(cause: Cause, error: Exception) -> str:
+    """Return what went wrong in one line; of a traceback its last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = lines[-1] if lines else ""
+    if not isinstance(error, Broken | DidNotStart | AppError):
+        said = f"{type(error).__name__}: {said}"
+    return f"{cause.id}: {said.removeprefix(f'{cause.id}: ')}"
