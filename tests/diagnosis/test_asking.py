@@ -57,7 +57,8 @@ def test_it_can_be_ended():
 
 def test_answers_that_no_cause_gives_name_the_one_too_many():
     rows = tuple(ALL.observed)
-    answers = ((OBSERVED[0], True), (FACTS[0], False), (FACTS[1], False))
+    known = {fact.name: fact for fact in (*OBSERVED, *FACTS)}
+    answers = ((known["O1"], True), (known["select"], False), (known["missing"], False))
     contradiction = Finding((), answers)
     kept = [[row.id for row in contradiction.without(number, rows)] for number in range(3)]
     assert kept == [[], ["C1", "C2"], ["E1"]]

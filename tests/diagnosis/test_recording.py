@@ -8,6 +8,7 @@ from freshledger.diagnosis import recording
 from freshledger.diagnosis.looks import COLUMNS, Cell
 from freshledger.diagnosis.matrix import RECORD, differences, read_record
 from freshledger.diagnosis.recording import encode_record, make_record, write_record
+from freshledger.diagnosis.tables import AFTER
 from freshledger.errors import Invalid
 
 LIMIT = 300_000
@@ -60,6 +61,16 @@ def test_the_same_observations_are_the_same_record():
         assert volatile not in text
     assert "backend 1, in a transaction since T1" in text
     assert "file FOLDER/B1/b.db" in text
+
+
+def test_which_of_several_workers_answered_is_left_out():
+    def answered(process: int):
+        seen = look(process=process, thread=f"worker {process}", flips=True)
+        fresh = Cell("yes", seen, look(AFTER, AFTER, process=process + process % 2))
+        stale = row("E1", "yyn nnn yn ny", stale=seen)
+        return matrix(replace(stale, cells={**stale.cells, "own": fresh}))
+
+    assert make_record(answered(4)) == make_record(answered(5))
 
 
 def test_another_observation_is_another_record():

@@ -71,12 +71,21 @@ def test_what_was_not_run_is_not_judged():
 
 
 def test_questions_part_what_remains():
-    questions = choose_questions(judge(ALL).remaining)
-    assert 2 <= len(questions) <= 3
-    together = [set(ids(rows)) for rows in group(judge(ALL).remaining, questions)]
-    assert {"A1", "B1"} in together, "only a change of the code parts these"
+    remaining = judge(ALL).remaining
+    questions = choose_questions(remaining)
+    assert len(questions) == 3
+    together = [ids(rows) for rows in group(remaining, questions)]
     assert sorted(map(len, together)) == [1, 1, 1, 2]
-    assert all(not question.fact.inside for question in questions)
+    assert all(len(rows) == 1 for rows in group(remaining, choose_questions(remaining, limit=9)))
+
+
+def test_what_takes_a_change_of_the_code_is_asked_last():
+    alike = row("A3", "yyy nnn yn ny"), row("A4", "yyy nnn yy ny")
+    questions = choose_questions([*alike, *judge(ALL).remaining], limit=9)
+    order = [question.fact.inside for question in questions]
+    assert order == sorted(order)
+    assert True in order
+    assert False in order
 
 
 def test_a_question_says_who_answers_what():

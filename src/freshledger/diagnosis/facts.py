@@ -50,8 +50,9 @@ def _wire(row: Row) -> Known:
     return row.stale.wire == AFTER if row.stale and row.stale.wire is not None else None
 
 
-def _where(row: Row) -> Known:
-    return False if fit(row)["O3"] == "only elsewhere" else None
+def _in_the_view(row: Row) -> Known:
+    answer = fit(row)["O3"]
+    return None if answer == "not observable" else answer == "yes"
 
 
 OBSERVED = (
@@ -70,15 +71,21 @@ OBSERVED = (
     ),
     Fact(
         "O3",
-        "Did you call db.session.remove() and db.session.expire_all(), and the page is still "
-        "stale?",
-        "Call both as the view's first lines, and load the page.",
+        "Were db.session.remove() and db.session.expire_all() called, and the page is stale?",
+        "Call both, wherever in the app you would; load the page.",
         _observation("O3"),
     ),
 )
 """What somebody saw whose page is stale, as questions."""
 
 FACTS = (
+    Fact(
+        "view",
+        "Is the page still stale when its own view calls remove() and expire_all() before it "
+        "reads?",
+        "Make db.session.remove(); db.session.expire_all() the first lines of the view.",
+        _in_the_view,
+    ),
     Fact(
         "select",
         "Does the stale page send a SELECT of its table?",
@@ -128,13 +135,6 @@ FACTS = (
         "Add a view that does `with Session(db.engine) as s: …; s.commit()`; use it, then load "
         "the page.",
         _column("own"),
-        inside=True,
-    ),
-    Fact(
-        "where",
-        "Were remove() and expire_all() called by the page's own view, before it reads?",
-        "Put both calls into the first line of the view itself, and load the page.",
-        _where,
         inside=True,
     ),
     Fact(

@@ -1,7 +1,8 @@
 """Makes the record of a run: small, and the same whenever nothing else was observed.
 
-What differs from run to run is numbered in the order in which a trial shows it, from the stale look on:
-processes, threads, connections and when their transactions began. Other times are T, paths begin in FOLDER.
+What differs from run to run is numbered in the order in which a trial shows it, from the stale
+look on: processes, threads, connections and when their transactions began. Which of several
+workers answered is left out. Other times are T, paths begin in FOLDER.
 """
 
 import re
@@ -27,7 +28,8 @@ UNIQUE = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 class _Names:
     """The numbers that stand for what a trial shows."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, workers: bool) -> None:
+        self._workers = workers
         self._seen: dict[str, dict[Hashable, int]] = defaultdict(dict)
 
     def number(self, kind: str, value: Hashable) -> int:
@@ -39,12 +41,15 @@ class _Names:
         text = CONNECTION.sub(lambda found: f"{found[1]} {self.number(found[1], found[2])}", text)
         return UNIQUE.sub("U", TIME.sub("T", FOLDER.sub("FOLDER", text)))
 
+    def _thread(self, look: Look) -> int:
+        return self.number("thread", (look.process, look.thread))
+
     def look(self, look: Look) -> Look:
         return replace(
             look,
             truth_by=self.text(look.truth_by),
-            process=self.number("process", look.process),
-            thread=f"thread {self.number('thread', (look.process, look.thread))}",
+            process=0 if self._workers else self.number("process", look.process),
+            thread="" if self._workers else f"thread {self._thread(look)}",
             sent=tuple(
                 {name: self.text(value) for name, value in sent.items()} for sent in look.sent
             ),
@@ -64,7 +69,7 @@ def _row(row: Row) -> Row:
 
 
 def _cell(cell: Cell) -> Cell:
-    names = _Names()
+    names = _Names(workers=bool(cell.before and cell.before.flips))
     before = names.look(cell.before) if cell.before else None
     return replace(cell, before=before, after=names.look(cell.after) if cell.after else None)
 
