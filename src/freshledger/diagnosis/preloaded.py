@@ -1,12 +1,6 @@
-"""What every served app is forked from: a process that has imported all causes and servers.
+"""What every served app is forked from: a process that has imported all causes and servers."""
 
-Ctrl-C reaches neither it nor them: they end when whoever started them does.
-"""
-
-import signal
 from importlib import import_module
-
-signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 MODULES = (
     "gunicorn.app.base",

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import psutil
@@ -42,10 +44,21 @@ def run(
     `done` is called from threads, TRIALS times for each cause. What does not work is its row's
     `failure`. An interruption ends it in a moment; neither processes nor files are left.
     """
+    _start_forking()
     with _servers(mariadb_url) as servers:
         bench = _Bench(servers, done)
         rows = [*bench.run(causes), *map(make_row, NOT_RUN)]
         return Matrix(tuple(sorted(rows, key=lambda row: row.id)), bench.versions)
+
+
+def _start_forking() -> None:
+    """Start what the apps are forked from, out of reach of Ctrl-C: they all end with us."""
+    resource_tracker.ensure_running()  # else the next one starts it, and then unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
