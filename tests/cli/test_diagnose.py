@@ -222,5 +222,6 @@ def test_asking_in_a_terminal():
     assert "More: docs/diagnosis.md#" in shown
 
 
-def test_asking_can_end_at_once():
-    assert "It is one of" in converse("q")
+@pytest.mark.parametrize("end", ["q", "\x04"], ids=["q", "Ctrl-D"])
+def test_asking_can_end_at_once(end: str):
+    assert "It is one of" in converse(end)

@@ -61,3 +61,8 @@ def test_a_mariadb_of_the_users_is_left_as_it_was(tmp_path: Path):
         matrix = runner.run([CAUSES["B1"]], mariadb_url=url.render_as_string(hide_password=False))
         assert rows(matrix)["B1"].cells
         assert databases(url) == before
+
+
+def test_a_mariadb_that_does_not_answer_is_a_failure():
+    matrix = runner.run([CAUSES["B1"]], mariadb_url="mariadb://root@127.0.0.1:1/")
+    assert "Can't connect" in rows(matrix)["B1"].failure

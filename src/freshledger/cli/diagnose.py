@@ -132,7 +132,10 @@ def _ask_about(matrix: Matrix) -> None:
 
 def _ask(fact: Fact, remaining: int) -> Known:
     click.echo(f"\n[{remaining} causes] {fact.question}\n  {fact.how}")
-    answer = click.prompt("  answer", type=click.Choice(["y", "n", "?", "q"]))
+    try:
+        answer = click.prompt("  answer", type=click.Choice(["y", "n", "?", "q"]))
+    except click.Abort:  # Ctrl-C or Ctrl-D: what is known by now is told all the same
+        answer = "q"
     if answer == "q":
         raise asking.Ended
     return {"y": True, "n": False}.get(answer)

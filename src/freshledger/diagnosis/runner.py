@@ -162,9 +162,10 @@ def _kill(pid: int | None) -> None:
 
 
 def _sentence(cause: Cause, error: Exception) -> str:
-    """Return what went wrong in one line; of a traceback its last."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = lines[-1] if lines else ""
+    """Return what went wrong in one line: a message's first, a traceback's last."""
+    lines = [line.strip() for line in str(getattr(error, "orig", error)).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("(Background on")] or [""]
+    said = lines[-1] if isinstance(error, DidNotStart) else lines[0]
     if not isinstance(error, Broken | DidNotStart | AppError):
         said = f"{type(error).__name__}: {said}"
     return f"{cause.id}: {said.removeprefix(f'{cause.id}: ')}"

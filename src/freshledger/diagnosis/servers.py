@@ -54,10 +54,11 @@ class Servers:
             if engine not in self._started:
                 self._started[engine] = _START[engine](self)
         server = self._started[engine]
-        if engine == "mariadb" and self._mariadb_url:
-            name = f"freshledger_{os.getpid()}_{name}"
-            self._running.callback(_administer, server, f"DROP DATABASE IF EXISTS {name}")
+        theirs = engine == "mariadb" and self._mariadb_url
+        name = f"freshledger_{os.getpid()}_{name}" if theirs else name
         _administer(server, f"CREATE DATABASE {name}")
+        if theirs:
+            self._running.callback(_administer, server, f"DROP DATABASE IF EXISTS {name}")
         return server.set(database=name).render_as_string(hide_password=False)
 
     def _start_postgresql(self) -> URL:
