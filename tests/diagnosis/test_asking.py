@@ -1,7 +1,7 @@
 """The questions to somebody about an app of their own."""
 
 import pytest
-from matrices import ALL
+from matrices import ALL, CACHED, CAPTURED, row
 
 from freshledger.diagnosis.asking import Ended, Finding, Inquiry
 from freshledger.diagnosis.facts import FACTS, OBSERVED, Fact, choose_questions
@@ -39,6 +39,13 @@ def test_it_asks_for_what_was_seen_first_and_never_twice():
 def test_not_known_excludes_nothing():
     finding, _ = inquire(RECORDED, lambda _: None)
     assert finding == Finding(RECORDED)
+
+
+def test_what_could_not_be_observed_is_not_excluded():
+    unseen = row("A9", "--- nyn yn ny")
+    (select,) = [fact for fact in FACTS if fact.name == "select"]
+    kept = Finding((), ((select, False), (select, True))).without(0, [unseen, CACHED])
+    assert kept == (unseen,)
 
 
 def test_it_can_be_ended():
