@@ -1,7 +1,7 @@
 """The questions to somebody about an app of their own."""
 
 import pytest
-from matrices import ALL, CACHED, CAPTURED, row
+from matrices import ALL, CACHED, row
 
 from freshledger.diagnosis.asking import Ended, Finding, Inquiry
 from freshledger.diagnosis.facts import FACTS, OBSERVED, Fact, choose_questions
