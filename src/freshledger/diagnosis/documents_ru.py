@@ -104,5 +104,11 @@ _REASONS = {
     "It takes ProxySQL, pgpool-II or a warehouse such as Redshift; MariaDB's own query cache forgets what a write touches, so that it shows nothing old.": "Нужен ProxySQL, pgpool-II или хранилище вроде Redshift; собственный кэш запросов MariaDB забывает всё, чего коснулась запись, и ничего старого не показывает.",
     "an entry expires after five minutes, Flask-Caching's default": "запись кэша живёт пять минут, это значение Flask-Caching по умолчанию",
 }
+_ENGINES = {
+    "PostgreSQL": "PostgreSQL",
+    "MariaDB": "MariaDB",
+    "SQLite": "SQLite",
+    "PostgreSQL with a streaming replica": "PostgreSQL с потоковой репликой",
+}
 
-RUSSIAN = {**_TABLES, **_SENTENCES, **_STEPS, **_QUESTIONS, **_REASONS}
+RUSSIAN = {**_ENGINES, **_TABLES, **_SENTENCES, **_STEPS, **_QUESTIONS, **_REASONS}

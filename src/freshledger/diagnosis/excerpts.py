@@ -55,7 +55,7 @@ def _seen(book: Book, row: Row, stale: Look) -> str:
         said.append(book.say("a SELECT is sent"))
     else:
         said.append(book.say("no SELECT of the table is sent"))
-    return wrap(f"{ENGINES[row.engine]}: {'; '.join(said)}.")
+    return wrap(f"{book.say(ENGINES[row.engine])}: {'; '.join(said)}.")
 
 
 def _looks(book: Book, row: Row, stale: Look) -> str:
