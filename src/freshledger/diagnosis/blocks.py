@@ -13,7 +13,7 @@ from freshledger.diagnosis.verdict import Verdict, fit, judge
 
 HEADINGS = {
     "missing": "new", "old": "old", "select": "SELECT", "expire_all": "expire", "remove": "remove",
-    "elsewhere": "elsewhere", "same": "same", "own": "own", "time": "time", "process": "restart",
+    "view": "in view", "elsewhere": "elsewhere", "same": "same", "own": "own", "time": "time", "process": "restart",
 }  # fmt: skip
 PROPOSED = {
     "kept outside the session": ("E1", "E2", "E4", "C1"),
@@ -84,7 +84,7 @@ def _fitting(book: Book, found: Verdict) -> str:
     fitting = book.say("**All three fit:** {causes}.").format(causes=link_all(found.consistent))
     where = book.say(
         "**All three fit if the two calls were made in another thread or process than the page's:** "
-        "{causes}. Made in the page's own view, before it reads, `remove()` cures these."
+        "{causes}. Made in the page's own view, before it reads, they cure these."
     )
     return "\n\n".join(map(wrap, (fitting, where.format(causes=link_all(found.elsewhere)))))
 
@@ -124,7 +124,7 @@ def questions(book: Book, _: str) -> str:
 
 def proposed(book: Book, _: str) -> str:
     """Say what was observed of the explanations that had been proposed."""
-    names = ("expire_all", "remove", "elsewhere", "same", "own")
+    names = ("expire_all", "remove", "view", "elsewhere", "same", "own")
     rows = []
     for explanation, ids in PROPOSED.items():
         for row in (book.row(name) for name in ids):

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 EngineName = Literal["postgresql", "replicated", "sqlite", "mariadb"]
 """`replicated` is a PostgreSQL with a streaming replica, under one address: see replica."""
 
-Elsewhere = Literal["another thread", "db.session"]
 Serving = Literal["threads", "workers", "quart", "fastapi"]
 
 
@@ -43,11 +42,8 @@ class Cause:
     `fix` says in one or two sentences what to do about it. `server`: Flask on waitress with one
     `threads` worker thread per `size`, or on `size` gunicorn `workers`; `quart` on Hypercorn;
     `fastapi` on uvicorn. `writes_itself`: the app's own POST /write changes the rows, not
-    somebody outside. `patience`: seconds after which "by time" looks again. `looks`: how often the
-    page is looked at where not every answer is stale. `unobservable`: columns that cannot be
-    observed here, and why. `elsewhere`: where the two remedies are called to miss what the page
-    reads: in another thread or process, or, by remedy_registry, on db.session in the view itself.
-    `browser` makes what looks at the page, where that keeps anything of its own.
+    somebody outside. `patience`: seconds after which "by time" looks again. `unobservable`: columns that cannot be
+    observed here, and why. `browser` makes what looks at the page, where that keeps anything of its own.
     `every_worker`: a look asks all workers, and the stalest answer counts.
     """
 
@@ -60,9 +56,7 @@ class Cause:
     size: int = 1
     writes_itself: bool = False
     patience: float = 1.5
-    looks: int = 1
     unobservable: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: Elsewhere = "another thread"
     browser: "Callable[[], requests.Session] | None" = None
     every_worker: bool = False
 

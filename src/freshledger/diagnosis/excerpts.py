@@ -14,7 +14,8 @@ WIDTH = 100
 ACTS = {
     "expire_all": "`expire_all()` on its session",
     "remove": "`remove()` on its session",
-    "elsewhere": "both, elsewhere: {where}",
+    "view": "both, on `db.session` in the view",
+    "elsewhere": "both, in another thread",
     "same": "another function, same session",
     "own": "another function, own session",
     "time": "waiting",
@@ -34,7 +35,7 @@ def cause(book: Book, name: str) -> str:
     assert row.stale is not None  # noqa: S101 - what was observed has a stale look
     parts = [_seen(book, row, row.stale), _looks(book, row, row.stale)]
     parts += [
-        wrap(f"{_act(book, row, name)}: {book.say(cell.reason)}.")
+        wrap(f"{book.say(ACTS[name])}: {book.say(cell.reason)}.")
         for name, cell in row.cells.items()
         if cell.value == "not observable"
     ]
@@ -60,15 +61,11 @@ def _seen(book: Book, row: Row, stale: Look) -> str:
 
 def _looks(book: Book, row: Row, stale: Look) -> str:
     rows = [[book.say("the stale page"), "", *_copies(book, stale)]]
-    for name in ACTS:
+    for name, act in ACTS.items():
         cell = row.cells[name]
         copies = _copies(book, cell.after) if cell.after else ("", "", "")
-        rows.append([_act(book, row, name), SIGNS[cell.value], *copies])
+        rows.append([book.say(act), SIGNS[cell.value], *copies])
     return tabulate([book.say(head) for head in ("", "cured", "truth", "wire", "page")], rows)
-
-
-def _act(book: Book, row: Row, name: str) -> str:
-    return book.say(ACTS[name]).format(where=book.say(row.elsewhere))
 
 
 def _copies(book: Book, look: Look) -> tuple[str, str, str]:

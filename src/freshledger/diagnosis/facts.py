@@ -50,9 +50,8 @@ def _wire(row: Row) -> Known:
     return row.stale.wire == AFTER if row.stale and row.stale.wire is not None else None
 
 
-def _in_the_view(row: Row) -> Known:
-    answer = fit(row)["O3"]
-    return None if answer == "not observable" else answer == "yes"
+def _stale_in_spite(row: Row) -> Known:
+    return {"yes": False, "no": True}.get(row.cells["view"].value)
 
 
 OBSERVED = (
@@ -60,7 +59,8 @@ OBSERVED = (
         "O1",
         "Is the page stale until another function of the app uses the database, however long "
         "you wait?",
-        "Change a row in psql; load the page, wait a minute, load it again; then use the app.",
+        "Make a change that the page tends to miss, the way it is usually made; load the page, wait "
+        "a minute, load it again; then use the app.",
         _observation("O1"),
     ),
     Fact(
@@ -84,7 +84,7 @@ FACTS = (
         "Is the page still stale when its own view calls remove() and expire_all() before it "
         "reads?",
         "Make db.session.remove(); db.session.expire_all() the first lines of the view.",
-        _in_the_view,
+        _stale_in_spite,
     ),
     Fact(
         "select",
@@ -96,13 +96,14 @@ FACTS = (
     Fact(
         "missing",
         "Are new rows missing from the page?",
-        "Insert a row in psql, COMMIT, load the page: is the row absent?",
+        "Add a row the way new ones usually come, load the page: is the row absent?",
         _column("missing"),
     ),
     Fact(
         "old",
         "Does the page show old values of rows that it had before?",
-        "UPDATE a row that the page shows in psql, COMMIT, load the page: is the old value there?",
+        "Change a row that the page shows, the way it is usually changed, and load the page: is the "
+        "old value there?",
         _column("old"),
     ),
     Fact(

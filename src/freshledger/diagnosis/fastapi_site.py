@@ -41,6 +41,8 @@ class FastapiSite:
             session.expire_all()
         elif remedy == "remove":
             (session.remove if isinstance(session, scoped_session) else session.close)()
+        elif remedy == "view":
+            self._remedy_registry()
         elif remedy == "elsewhere":
             thread = threading.Thread(target=self._remedy_registry)
             thread.start()

@@ -3,8 +3,8 @@
 A cause adds GET /page, and says by `reading` which Session that page reads. The rest is here:
 
 - the header `Remedy: expire_all` or `remove` calls that on the reading session, in the request,
-  before the page reads; `Remedy: elsewhere` makes both calls where they miss it: in another
-  thread, or, where the page reads another session than db.session, on that one;
+  before the page reads; `view` makes both calls on what the app calls db.session, there as
+  well, and `elsewhere` in another thread;
 - POST /same and /own are another function of the app, which writes a contact: on the page's
   session, and on one of its own.
 """
@@ -37,7 +37,7 @@ class FlaskSite:
         self.reading: Callable[[], AnySession] = lambda: self.db.session
         self.same: Callable[[], None] = lambda: write_contact(self.reading())
         self.own: Callable[[], None] = self._write_on_its_own
-        self.elsewhere: Callable[[], None] = self._remedy_elsewhere
+        self.registry: scoped_session[Any] = self.db.session
         copies.watch(QUESTION, table=PAGE_TABLE)
         self.app.before_request(self._begin)
         self.app.after_request(self._tell)
@@ -59,12 +59,14 @@ class FlaskSite:
         removed: bool,
         **options: Any,  # noqa: ANN401 - the session's own
     ) -> scoped_session[Session]:
-        """Let the page read by a registry per thread; unless `removed` with each request, it lives.
+        """Let the app have a registry per thread for its db.session, as without Flask-SQLAlchemy.
 
-        `options` are the session's. That it lives on is cause A1, and what others need to show.
+        Unless it is `removed` with each request it lives on: cause A1, and what others need to
+        show. `options` are the session's.
         """
         with self.app.app_context():
             registry = scoped_session(sessionmaker(self.db.engine, **options))
+        self.registry = registry
         self.reading = lambda: registry
         if removed:
             self.app.teardown_appcontext(lambda _error: registry.remove())
@@ -78,27 +80,25 @@ class FlaskSite:
         elif remedy == "remove":
             session = self.reading()
             (session.remove if isinstance(session, scoped_session) else session.close)()
+        elif remedy == "view":
+            self._remedy_registry()
         elif remedy == "elsewhere":
-            self.elsewhere()
+            self._remedy_elsewhere()
 
     def _tell(self, response: Response) -> Response:
         response.headers[HEADER] = header(request.headers.get(LOOK, ""), copies.heard())
         return response
 
-    def remedy_registry(self) -> None:
-        """Make the two calls on db.session: what one does whose page reads another session."""
-        self.db.session.remove()
-        self.db.session.expire_all()
+    def _remedy_registry(self) -> None:
+        self.registry.remove()
+        self.registry.expire_all()
 
     def _remedy_elsewhere(self) -> None:
         """Make the two calls in another thread, as a job or another worker would."""
-        reading = self.reading()
-        registry = reading if isinstance(reading, scoped_session) else self.db.session
 
         def call() -> None:
             with self.app.app_context():
-                registry.remove()
-                registry.expire_all()
+                self._remedy_registry()
 
         thread = threading.Thread(target=call)
         thread.start()

@@ -43,7 +43,6 @@ class Job:
         """Have the site's page be what this job reads: "same" is a function that it carries out."""
         site.reading = lambda: self.do(site.db.session)
         site.same = lambda: self.do(lambda: write_contact(site.db.session))
-        site.elsewhere = site.remedy_registry
 
     def _run_each_in_its_own(self) -> None:
         while True:

@@ -8,7 +8,9 @@ from freshledger.diagnosis.evidence import PAGE_TABLE
 from freshledger.diagnosis.tables import AFTER, Rows
 
 SEEN = ("missing", "old", "select")
-COLUMNS = (*SEEN, "expire_all", "remove", "elsewhere", "same", "own", "time", "process")
+COLUMNS = (
+    *SEEN, "expire_all", "remove", "view", "elsewhere", "same", "own", "time", "process",
+)  # fmt: skip
 """The matrix's columns; the first three are read off the stale page itself."""
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import msgspec
 
-from freshledger.diagnosis.cause import Cause, Elsewhere, NotRun
+from freshledger.diagnosis.cause import Cause, NotRun
 from freshledger.diagnosis.looks import COLUMNS, Cell, Look
 
 RECORD = files("freshledger.diagnosis") / "recorded.json"
@@ -21,7 +21,6 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     fix: str
     engine: str = ""
-    elsewhere: Elsewhere = "another thread"
     cells: Mapping[str, Cell] = {}
     not_run: str = ""
     failure: str = ""
@@ -59,10 +58,7 @@ def make_row(
     """Return the row of a cause with what was observed of it, or why nothing was."""
     if isinstance(cause, NotRun):
         return Row(cause.id, cause.title, cause.fix, not_run=cause.reason)
-    return Row(
-        cause.id, cause.title, cause.fix, cause.engine, cause.elsewhere,
-        cells or {}, not_run, failure,
-    )  # fmt: skip
+    return Row(cause.id, cause.title, cause.fix, cause.engine, cells or {}, not_run, failure)
 
 
 def read_record() -> Matrix:

@@ -1,8 +1,8 @@
 """A tiny faithful Quart app over AsyncSession, with what an experiment does to it.
 
 A cause adds GET /page, and says by `reading` which session that page reads. The rest is as in
-flask_site: the header `Remedy`, POST /same and /own. What `elsewhere` misses the page by is
-another task.
+flask_site: the header `Remedy`, POST /same and /own. `view` means the registry `session`, and
+`elsewhere` that of another task.
 """
 
 import asyncio
@@ -41,7 +41,6 @@ class QuartSite:
         self.reading: Callable[[], AnyAsyncSession] = lambda: self.session
         self.same: Callable[[], Awaitable[None]] = lambda: _write_contact(self.reading())
         self.own: Callable[[], Awaitable[None]] = self._write_on_its_own
-        self.elsewhere: Callable[[], Awaitable[None]] = self._remedy_elsewhere
         copies.watch(QUESTION, table=PAGE_TABLE)
         self.app.before_request(self._begin)
         self.app.after_request(self._tell)
@@ -66,8 +65,10 @@ class QuartSite:
         elif remedy == "remove":
             session = self.reading()
             await (session.remove if isinstance(session, async_scoped_session) else session.close)()
+        elif remedy == "view":
+            await self._remedy_registry()
         elif remedy == "elsewhere":
-            await self.elsewhere()
+            await asyncio.create_task(self._remedy_registry())
 
     async def _tell(self, response: Response) -> Response:
         response.headers[HEADER] = header(request.headers.get(LOOK, ""), copies.heard())
@@ -76,13 +77,9 @@ class QuartSite:
     async def _end(self, _error: BaseException | None) -> None:
         await self.session.remove()
 
-    async def remedy_registry(self) -> None:
-        """Make the two calls on the registry: what one does whose page reads another session."""
+    async def _remedy_registry(self) -> None:
         await self.session.remove()
         self.session.expire_all()
-
-    async def _remedy_elsewhere(self) -> None:
-        await asyncio.create_task(self.remedy_registry())
 
     async def _write_on_its_own(self) -> None:
         async with self.sessions() as session:

@@ -78,19 +78,13 @@ def _right_when_helped(row: Row) -> Answer:
 
 
 def _persists(row: Row) -> Answer:
-    """Whether the calls that were made on db.session do not help.
-
-    They help where what the page reads is db.session, and they are made where it reads.
-    """
-    reached = {row.cells[name].value for name in ("expire_all", "remove")}
-    missed = row.cells["elsewhere"].value
-    if missed == "yes":
+    """Whether both calls on db.session do not help: in the view itself, or only elsewhere."""
+    in_the_view, elsewhere = (row.cells[name].value for name in ("view", "elsewhere"))
+    if elsewhere == "yes":
         return "no"
-    if "yes" not in reached:
-        return "not observable" if "not observable" in {*reached, missed} else "yes"
-    if missed == "not observable":
+    if "not observable" in {in_the_view, elsewhere}:
         return "not observable"
-    return "yes" if row.elsewhere == "db.session" else "only elsewhere"
+    return "only elsewhere" if in_the_view == "yes" else "yes"
 
 
 _RULES: Mapping[Observation, Callable[[Row], Answer]] = {

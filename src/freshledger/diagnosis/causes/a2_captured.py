@@ -19,7 +19,6 @@ def build(world: World) -> FlaskSite:
         captured = site.db.session()
     if not world.healed:
         site.reading = lambda: captured
-        site.elsewhere = site.remedy_registry
 
     @site.app.get("/page")
     def page() -> dict[str, list[tuple[int, str]]]:
@@ -35,5 +34,4 @@ CAUSE = Cause(
     fix="Ask the registry in each request (db.session), never keep what it gave: no session in a "
     "default argument, a module, a class or a service.",
     build=build,
-    elsewhere="db.session",
 )

@@ -57,5 +57,4 @@ CAUSE = Cause(
     fix="Enter the app context once, where the work begins, and hand the session on to functions: "
     "none of them enters another.",
     build=build,
-    elsewhere="db.session",
 )

@@ -43,5 +43,4 @@ CAUSE = Cause(
     fix="Enter the app context inside the loop, or call db.session.remove() as its last line; "
     "keep ids from round to round, never objects.",
     build=build,
-    elsewhere="db.session",
 )

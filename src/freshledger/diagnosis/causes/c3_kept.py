@@ -37,7 +37,6 @@ def build(world: World) -> QuartSite:
     kept = Transactions(site.sessions())
     if not world.healed:
         site.reading = lambda: kept.session
-        site.elsewhere = site.remedy_registry
 
     @site.app.get("/page")
     async def page() -> dict[str, list[tuple[int, str]]]:
@@ -54,5 +53,4 @@ CAUSE = Cause(
     "sessions() as session), and keep neither it nor its objects.",
     build=build,
     server="quart",
-    elsewhere="db.session",
 )
