@@ -13,7 +13,7 @@ def look(page: Rows = BEFORE, wire: Rows | None = BEFORE, truth: Rows = AFTER, *
     return Look(page, wire, truth, **(told | seen))
 
 
-def row(name: str, cells: str, *, elsewhere: str = "another thread", stale: Look | None = None):
+def row(name: str, cells: str, *, stale: Look | None = None) -> Row:
     """`cells` are the columns in their order, with spaces where one likes."""
     signs = cells.replace(" ", "")
     assert len(signs) == len(COLUMNS), f"{name}: {cells}"
@@ -24,20 +24,20 @@ def row(name: str, cells: str, *, elsewhere: str = "another thread", stale: Look
         else Cell(value, stale, look(AFTER, AFTER) if value == "yes" else stale)
         for column, value in zip(COLUMNS, values, strict=True)
     }  # fmt: skip
-    return Row(name, f"the page of {name}", f"mend {name}", "sqlite", elsewhere, observed)
+    return Row(name, f"the page of {name}", f"mend {name}", "sqlite", observed)
 
 
 def matrix(*rows: Row) -> Matrix:
     return Matrix(rows, {"SQLite": "3"})
 
 
-#                       new old SEL, expire_all remove elsewhere, same own, time process
-CAPTURED = row("A1", "yyy nyn yn ny", elsewhere="db.session")
-SNAPSHOT = row("B1", "yyy nyn yn ny")
-HELD = row("C1", "nyy yyn yn ny")
-UNCOMMITTED = row("D1", "yyy nnn yn nn", stale=look(truth=BEFORE))
-CACHED = row("E1", "yyn nnn yy ny", stale=look(wire=None))
-FROZEN = row("F1", "ynn nnn nn ny", stale=look(wire=AFTER))
-BRIEF = row("H1", "yyn nnn yy yn", stale=look(wire=None, answered=False))
-REACHED = row("C2", "nyy yyy yn ny")
+#                       new old SEL, expire_all remove view elsewhere, same own, time process
+CAPTURED = row("A1", "yyy nynn yn ny")
+SNAPSHOT = row("B1", "yyy nyyn yn ny")
+HELD = row("C1", "nyy yyyn yn ny")
+UNCOMMITTED = row("D1", "yyy nnnn yn nn", stale=look(truth=BEFORE))
+CACHED = row("E1", "yyn nnnn yy ny", stale=look(wire=None))
+FROZEN = row("F1", "ynn nnnn nn ny", stale=look(wire=AFTER))
+BRIEF = row("H1", "yyn nnnn yy yn", stale=look(wire=None, answered=False))
+REACHED = row("C2", "nyy yyyy yn ny")
 ALL = matrix(CAPTURED, SNAPSHOT, HELD, REACHED, UNCOMMITTED, CACHED, FROZEN, BRIEF)

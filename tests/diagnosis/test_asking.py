@@ -42,7 +42,7 @@ def test_not_known_excludes_nothing():
 
 
 def test_what_could_not_be_observed_is_not_excluded():
-    unseen = row("A9", "--- nyn yn ny")
+    unseen = row("A9", "--- nyyn yn ny")
     (select,) = [fact for fact in FACTS if fact.name == "select"]
     kept = Finding((), ((select, False), (select, True))).without(0, [unseen, CACHED])
     assert kept == (unseen,)

@@ -8,14 +8,15 @@ from freshledger.diagnosis import recording
 from freshledger.diagnosis.looks import COLUMNS, Cell
 from freshledger.diagnosis.matrix import RECORD, differences, read_record
 from freshledger.diagnosis.recording import encode_record, make_record, write_record
-from freshledger.diagnosis.tables import AFTER
+from freshledger.diagnosis.tables import AFTER, BEFORE
 from freshledger.errors import Invalid
 
 LIMIT = 300_000
 
 
 def changed(name: str, value: str):
-    return replace(CAPTURED, cells={**CAPTURED.cells, name: Cell(value)})
+    other = replace(CAPTURED.cells[name], value=value)
+    return replace(CAPTURED, cells={**CAPTURED.cells, name: other})
 
 
 def test_nothing_differs_from_itself():
@@ -29,6 +30,24 @@ def test_each_changed_cell_is_said(name):
     then = CAPTURED.cells[name].value
     said = differences(matrix(changed(name, now), SNAPSHOT), ALL)
     assert said == [f"A1 {name}: {now}, and the documentation says {then}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("page", AFTER), ("wire", None), ("truth", BEFORE), ("answered", False), ("flips", True)],
+)
+def test_what_else_the_stale_page_tells_is_said(name, value):
+    first = replace(CAPTURED.cells["missing"], before=replace(CAPTURED.stale, **{name: value}))
+    other = replace(CAPTURED, cells={**CAPTURED.cells, "missing": first})
+    (said,) = differences(matrix(other), ALL)
+    assert said.startswith(f"A1 the stale page's {name}: {value}, and the documentation says ")
+
+
+def test_what_differs_in_every_run_is_not_said():
+    stale = replace(CAPTURED.stale, process=99, thread="other", truth_by="backend 7")
+    first = replace(CAPTURED.cells["missing"], before=stale)
+    other = replace(CAPTURED, cells={**CAPTURED.cells, "missing": first})
+    assert differences(matrix(other), ALL) == []
 
 
 def test_a_cause_that_is_not_documented_is_said():
@@ -49,7 +68,7 @@ def observed(process: int, moment: str, folder: str):
     seen = look(
         process=process, thread=f"Thread-{process}", sent=(sent,), truth_by=f"file {folder}/B1/b.db"
     )
-    return row("B1", "yyy nyn yn ny", stale=seen)
+    return row("B1", "yyy nyyn yn ny", stale=seen)
 
 
 def test_the_same_observations_are_the_same_record():
@@ -67,7 +86,7 @@ def test_which_of_several_workers_answered_is_left_out():
     def answered(process: int):
         seen = look(process=process, thread=f"worker {process}", flips=True)
         fresh = Cell("yes", seen, look(AFTER, AFTER, process=process + process % 2))
-        stale = row("E1", "yyn nnn yn ny", stale=seen)
+        stale = row("E1", "yyn nnnn yn ny", stale=seen)
         return matrix(replace(stale, cells={**stale.cells, "own": fresh}))
 
     assert make_record(answered(4)) == make_record(answered(5))

@@ -56,8 +56,15 @@ def _fits(book: Book, row: Row) -> str:
     answers = fit(row)
     if against := [name[1:] for name, answer in answers.items() if answer == "no"]:
         return book.say("not {numbers}").format(numbers=", ".join(against))
-    elsewhere = "only elsewhere" in answers.values()
-    return book.say("all, if called elsewhere") if elsewhere else f"**{book.say('all')}**"
+    said = [book.say("if called elsewhere")] if "only elsewhere" in answers.values() else []
+    if unseen := ", ".join(name[1:] for name in _unseen(row)):
+        said.append(book.say("{numbers} not observed").format(numbers=unseen))
+    return ", ".join([book.say("all"), *said]) if said else f"**{book.say('all')}**"
+
+
+def _unseen(row: Row) -> list[str]:
+    """Return the observations of which nobody can tell whether this cause would show them."""
+    return [name for name, answer in fit(row).items() if answer == "not observable"]
 
 
 def versions(book: Book, _: str) -> str:
@@ -82,6 +89,10 @@ def verdict(book: Book, _: str) -> str:
 
 def _fitting(book: Book, found: Verdict) -> str:
     fitting = book.say("**All three fit:** {causes}.").format(causes=link_all(found.consistent))
+    if unseen := [row for row in found.remaining if _unseen(row)]:
+        fitting += " " + book.say("Not all of it could be observed of {causes}.").format(
+            causes=link_all(unseen)
+        )
     where = book.say(
         "**All three fit if the two calls were made in another thread or process than the page's:** "
         "{causes}. Made in the page's own view, before it reads, they cure these."

@@ -9,9 +9,12 @@ from importlib.resources import files
 import msgspec
 
 from freshledger.diagnosis.cause import Cause, NotRun
-from freshledger.diagnosis.looks import COLUMNS, Cell, Look
+from freshledger.diagnosis.looks import Cell, Look
 
 RECORD = files("freshledger.diagnosis") / "recorded.json"
+
+COPIES = ("page", "wire", "truth", "answered", "flips")
+"""What of the stale look is the same in every run."""
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,15 +75,23 @@ def encode(matrix: Matrix) -> bytes:
 
 
 def differences(matrix: Matrix, record: Matrix) -> list[str]:
-    """Return a sentence for each observed cell that the documentation says otherwise of."""
+    """Return a sentence for each thing observed that the documentation says otherwise of."""
     known = {row.id: row for row in record.observed}
     found = []
     for row in matrix.observed:
         if row.id not in known:
             found.append(f"{row.id}: the documentation has nothing of it")
             continue
-        for name in COLUMNS:
-            now, then = row.cells[name].value, known[row.id].cells[name].value
-            if now != then:
-                found.append(f"{row.id} {name}: {now}, and the documentation says {then}")
+        said = _said(known[row.id])
+        for name, now in _said(row).items():
+            if now != said.get(name):
+                found.append(f"{row.id} {name}: {now}, and the documentation says {said.get(name)}")
     return found
+
+
+def _said(row: Row) -> dict[str, object]:
+    """Return what the documentation says of a row: its cells, and of the stale page the copies."""
+    said: dict[str, object] = {name: cell.value for name, cell in row.cells.items()}
+    for name in COPIES if row.stale else ():
+        said[f"the stale page's {name}"] = getattr(row.stale, name)
+    return said
