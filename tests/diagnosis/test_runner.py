@@ -40,6 +40,14 @@ def test_it_tells_of_each_trial_and_leaves_no_folder(tmp_path: Path, monkeypatch
     assert list(tmp_path.glob("freshledger-*")) == []
 
 
+def test_no_proxy_is_asked_for_what_runs_here(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert runner.run([CAUSES["B3"]]).failures == []
+
+
 def test_a_server_that_is_not_here_is_named(monkeypatch):
     monkeypatch.setattr(mariadb, "is_installed", lambda: False)
     matrix = runner.run([CAUSES["B1"]])

@@ -199,6 +199,7 @@ class Experiment:
     def _visit(self, world: World, *, after: Visit | None = None) -> Iterator[Visit]:
         """Serve the app and look at it; `after` another visit, with its browser."""
         browser = after.browser if after else (self.cause.browser or requests.Session)()
+        browser.trust_env = False  # a proxy of the environment's has no way to this machine
         port = after.port if after and self.cause.browser else 0
         with hosted(self.cause, world, port=port) as address, browser:
             visit = Visit(self.cause, address, self._engine, browser)
