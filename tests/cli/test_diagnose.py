@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -163,10 +164,10 @@ def test_one_cause_for_real(run):
     assert observed.versions["SQLite"]
 
 
-def began(folder: Path, process: subprocess.Popen) -> None:
+def began(folder: Path, process: subprocess.Popen, cause: str = QUICK) -> None:
     """Wait until an experiment has its folder."""
     until = time.monotonic() + SECONDS
-    while not list(folder.glob(f"freshledger-diagnose-*/{QUICK}/1")):
+    while not list(folder.glob(f"freshledger-diagnose-*/{cause}/1")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -194,6 +195,38 @@ def test_an_interruption_leaves_nothing(number: signal.Signals):
         assert children
         psutil.wait_procs(children, timeout=SECONDS)
         assert list(folder.iterdir()) == []
+
+
+def still(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that run; who adopts a dead one may not bury it."""
+    found = []
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            if each.is_running() and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+    return found
+
+
+def test_a_kill_leaves_nothing_either():
+    with data_folder() as folder:
+        folder.mkdir()
+        folder.chmod(0o711)
+        with subprocess.Popen(
+            [PROGRAM, "diagnose", "--cause", QUICK, "--cause", "A2"],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            began(folder, process, "A2")
+            children = psutil.Process(process.pid).children(recursive=True)
+            assert "postgres" in [each.name() for each in children]
+            process.kill()
+            until = time.monotonic() + SECONDS
+            while still(children) or list(folder.iterdir()):
+                assert time.monotonic() < until, (still(children), list(folder.iterdir()))
+                time.sleep(0.05)
+            assert process.communicate() == ("", "")
 
 
 def converse(*answers: str) -> str:

@@ -10,7 +10,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -65,14 +65,13 @@ def _serve(module: str, world: World, port: int, pipe: Connection) -> None:
         pipe.send(("port", listening.getsockname()[1]))
         SERVERS[cause.server](app, listening, cause.size, lambda: _wait(pipe))
     except Exception:  # noqa: BLE001 - told to whoever asked for the server
-        pipe.send(("failed", traceback.format_exc()))
+        with suppress(OSError):  # who may have been killed
+            pipe.send(("failed", traceback.format_exc()))
 
 
 def _wait(pipe: Connection) -> None:
-    try:
+    with suppress(EOFError, OSError):
         pipe.recv()
-    except EOFError:
-        return
 
 
 Wait = Callable[[], None]

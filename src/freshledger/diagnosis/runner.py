@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
 from freshledger.diagnosis.cause import Cause
+from freshledger.diagnosis.ending import watched
 from freshledger.diagnosis.hosting import DidNotStart
 from freshledger.diagnosis.looks import Cell
 from freshledger.diagnosis.matrix import Matrix, Row, make_row
@@ -66,8 +68,9 @@ def _servers(mariadb_url: str | None) -> Iterator[Servers]:
     """Make a folder that PostgreSQL's own user may pass through; Ctrl-C waits for its removal."""
     folder = Path(tempfile.mkdtemp(prefix="freshledger-diagnose-"))
     ending = ExitStack()
-    ending.callback(shutil.rmtree, folder)
     try:
+        ending.enter_context(watched(folder, Path(get_temp_dir())))
+        ending.callback(shutil.rmtree, folder)
         folder.chmod(0o711)
         yield ending.enter_context(Servers(folder, mariadb_url=mariadb_url))
     finally:
