@@ -1,6 +1,10 @@
 """A run of experiments: what fails is told beside the others, what is missing is named."""
 
+import re
+import socket
+import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import never_stale
@@ -9,9 +13,10 @@ import pytest
 import sick_twin
 from sqlalchemy import create_engine, text
 
-from freshledger.diagnosis import mariadb, runner
+from freshledger.diagnosis import hosting, mariadb, runner
 from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
 from freshledger.diagnosis.matrix import Matrix
+from freshledger.diagnosis.trials import Visit
 
 CAUSES = load_causes()
 
@@ -38,6 +43,37 @@ def test_it_tells_of_each_trial_and_leaves_no_folder(tmp_path: Path, monkeypatch
     runner.run([CAUSES["B3"]], done=lambda: trials.append(1))
     assert len(trials) == runner.TRIALS
     assert list(tmp_path.glob("freshledger-*")) == []
+
+
+@pytest.mark.parametrize(("stalls", "failures"), [(3, 0), (4, 1)])
+def test_a_trial_whose_fault_may_have_gone_by_is_repeated(monkeypatch, stalls: int, failures: int):
+    """The first writes, after the healed twin's, come a minute too late."""
+    delays = iter([0, *[60] * stalls])
+    writes = []
+
+    def write(visit: Visit) -> None:
+        visit.began -= next(delays, 0)
+        writes.append(visit)
+        at_once(visit)
+
+    at_once = Visit.write
+    monkeypatch.setattr(Visit, "write", write)
+    matrix = runner.run([replace(CAUSES["B3"], within=30)])
+    assert len(matrix.failures) == failures
+    if failures:
+        assert re.match(r"B3: a trial took 60\.\d s, .* within 30 s", matrix.failures[0])
+    else:
+        assert len(writes) == runner.TRIALS + stalls
+
+
+def test_a_port_that_is_anothers_for_a_moment_is_waited_for():
+    other = socket.create_server(("127.0.0.1", 0))
+    port = other.getsockname()[1]
+    ending = threading.Timer(0.3, other.close)
+    ending.start()
+    with hosting._listen(port) as listening:
+        assert listening.getsockname()[1] == port
+    ending.join()
 
 
 def test_no_proxy_is_asked_for_what_runs_here(monkeypatch):

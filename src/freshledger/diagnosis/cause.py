@@ -44,7 +44,8 @@ class Cause:
     `fastapi` on uvicorn. `writes_itself`: the app's own POST /write changes the rows, not
     somebody outside. `patience`: seconds after which "by time" looks again. `unobservable`: columns that cannot be
     observed here, and why. `browser` makes what looks at the page, where that keeps anything of its own.
-    `every_worker`: a look asks all workers, and the stalest answer counts.
+    `every_worker`: a look asks all workers, and the stalest answer counts. `within`: seconds for
+    which the fault lasts by itself; a trial that has not been judged by then is repeated.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Cause:
     unobservable: Mapping[str, str] = field(default_factory=dict)
     browser: "Callable[[], requests.Session] | None" = None
     every_worker: bool = False
+    within: float | None = None
 
 
 @dataclass(frozen=True)

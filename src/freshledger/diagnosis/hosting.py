@@ -4,10 +4,12 @@ The processes are forked from one that has imported the libraries, and end with 
 """
 
 import asyncio
+import errno
 import logging
 import os
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +22,9 @@ from freshledger.diagnosis.cause import Cause, World
 
 PATIENCE = 30.0
 """Seconds in which a server must have begun."""
+
+TAKEN = 10.0
+"""Seconds for which a port that is named may be another's: an app's trial is done in less."""
 
 _context = get_context("forkserver")
 _context.set_forkserver_preload(["freshledger.diagnosis.preloaded"])
@@ -60,13 +65,25 @@ def _serve(module: str, world: World, port: int, pipe: Connection) -> None:
     logging.disable(logging.WARNING)
     try:
         cause: Cause = import_module(module).CAUSE
-        listening = socket.create_server(("127.0.0.1", port))
+        listening = _listen(port)
         app = cause.build(world).app
         pipe.send(("port", listening.getsockname()[1]))
         SERVERS[cause.server](app, listening, cause.size, lambda: _wait(pipe))
     except Exception:  # noqa: BLE001 - told to whoever asked for the server
         with suppress(OSError):  # who may have been killed
             pipe.send(("failed", traceback.format_exc()))
+
+
+def _listen(port: int) -> socket.socket:
+    """Take a port, or wait a little until whoever took one that was free for a moment is done."""
+    until = time.monotonic() + TAKEN
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _wait(pipe: Connection) -> None:
@@ -105,6 +122,7 @@ def _workers(app: Any, listening: socket.socket, size: int, wait: Wait) -> None:
             self.cfg.set("workers", size)
             self.cfg.set("loglevel", "error")
             self.cfg.set("preload_app", True)  # noqa: FBT003 - gunicorn's signature
+            self.cfg.set("control_socket_disable", True)  # noqa: FBT003 - it lies in the user's home
 
         def load(self) -> Any:  # noqa: ANN401 - WSGI
             return app

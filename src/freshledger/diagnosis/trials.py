@@ -31,18 +31,30 @@ RELOADS = 200
 """How often the page is asked for at most until each worker has answered."""
 
 
+ATTEMPTS = 4
+"""How often a trial is begun at most whose fault went by before it was judged."""
+
+
 class Broken(Exception):
     """An experiment did not do what it must before anything can be seen."""
 
 
+class Late(Exception):
+    """A look came when the fault may have gone by itself."""
+
+
 @dataclass
 class Visit:
-    """A running app, somebody outside who writes, and somebody who looks at its page."""
+    """A running app, somebody outside who writes, and somebody who looks at its page.
+
+    It `began` at that moment of the monotonic clock.
+    """
 
     cause: Cause
     address: str
     engine: Engine
     browser: requests.Session
+    began: float
 
     @property
     def port(self) -> int:
@@ -81,6 +93,12 @@ class Visit:
             told.process, told.thread, told.sent if answered else (),
         )  # fmt: skip
 
+    def require_in_time(self) -> None:
+        """Raise Late where the last look can no more be judged."""
+        taken = time.monotonic() - self.began
+        if self.cause.within is not None and taken > self.cause.within:
+            raise Late(f"took {taken:.1f} s, and must be done within {self.cause.within:g} s")
+
     def post(self, name: str) -> None:
         """Use another function of the app."""
         self.browser.post(f"{self.address}/{name}", timeout=SECONDS).raise_for_status()
@@ -111,8 +129,13 @@ def _use(name: str) -> Act:
 
 
 def _wait(visit: Visit) -> Look:
+    """Wait; for what goes by itself, once more if need be: a busy machine may be late with it."""
     time.sleep(visit.cause.patience)
-    return visit.look()
+    look = visit.look()
+    if look.stale and visit.cause.within is not None:
+        time.sleep(visit.cause.patience)
+        look = visit.look()
+    return look
 
 
 CURES: dict[str, Act] = {
@@ -167,22 +190,45 @@ class Experiment:
     def _try(self, name: str, act: Act) -> Cell:
         if reason := self.cause.unobservable.get(name):
             return Cell("not observable", reason=reason)
+        return self._in_time(lambda: self._trial(act))
+
+    def _trial(self, act: Act) -> Cell:
         with self._visit(self._world()) as visit:
             before = self._see_it_stale(visit)
-            return _judge(before, act(visit))
+            after = act(visit)
+            if act is not _wait:
+                visit.require_in_time()
+            return _judge(before, after)
 
     def _try_a_new_process(self) -> Cell:
         if reason := self.cause.unobservable.get("process"):
             return Cell("not observable", reason=reason)
+        return self._in_time(self._trial_of_a_new_process)
+
+    def _trial_of_a_new_process(self) -> Cell:
         world = self._world()
         with self._visit(world) as visit:
             before = self._see_it_stale(visit)
         with self._visit(world, after=visit) as again:
-            return _judge(before, again.look())
+            after = again.look()
+            again.require_in_time()
+            return _judge(before, after)
+
+    def _in_time(self, trial: Callable[[], Cell]) -> Cell:
+        """Repeat a trial that came too late; raises Broken where all do."""
+        late: Late | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                return trial()
+            except Late as error:
+                late = error
+        raise Broken(f"{self.cause.id}: a trial {late}: this machine is too busy")
 
     def _see_it_stale(self, visit: Visit) -> Look:
         visit.write()
-        if not (look := visit.look()).stale:
+        look = visit.look()
+        visit.require_in_time()
+        if not look.stale:
             raise Broken(f"{self.cause.id}: the page is not stale after the write: {look}")
         return look
 
@@ -202,7 +248,8 @@ class Experiment:
         browser.trust_env = False  # a proxy of the environment's has no way to this machine
         port = after.port if after and self.cause.browser else 0
         with hosted(self.cause, world, port=port) as address, browser:
-            visit = Visit(self.cause, address, self._engine, browser)
+            began = after.began if after else time.monotonic()
+            visit = Visit(self.cause, address, self._engine, browser, began)
             for _ in range(0 if after else 2):
                 if (look := visit.look()).page != BEFORE:
                     raise Broken(f"{self.cause.id}: the page is wrong before any write: {look}")

@@ -61,4 +61,5 @@ CAUSE = Cause(
     "a relationship loaded from both sides is a cycle.",
     build=build,
     patience=IDLE + 1,
+    within=IDLE,
 )

@@ -60,4 +60,5 @@ CAUSE = Cause(
     server="fastapi",
     writes_itself=True,
     patience=SECONDS + 0.5,
+    within=SECONDS,
 )

@@ -18,7 +18,7 @@ from freshledger.diagnosis.flask_site import FlaskSite
 from freshledger.diagnosis.tables import Transaction
 
 LAG = 5
-"""Seconds. Everything between the write and the last look of a trial must fit in."""
+"""Seconds."""
 
 
 def build(world: World) -> FlaskSite:
@@ -28,7 +28,11 @@ def build(world: World) -> FlaskSite:
     replica = create_engine(standby, poolclass=NullPool)
     begun = world.folder / "begun"
     if not begun.exists():
-        _fall_behind(create_engine(world.url, poolclass=NullPool), replica)
+        anywhere = standby.set(database="postgres")  # it may not have this database yet
+        _fall_behind(
+            create_engine(world.url, poolclass=NullPool),
+            create_engine(anywhere, poolclass=NullPool),
+        )
         begun.touch()
 
     class Routing(Session):
@@ -77,4 +81,5 @@ CAUSE = Cause(
     build=build,
     engine="replicated",
     patience=LAG + 0.3,
+    within=LAG,
 )
