@@ -1,6 +1,6 @@
 """Matrices made by hand: what was observed, in one line for each cause."""
 
-from freshledger.diagnosis.looks import COLUMNS, Cell, Look
+from freshledger.diagnosis.looks import COLUMNS, SEEN, Cell, Look
 from freshledger.diagnosis.matrix import Matrix, Row
 from freshledger.diagnosis.tables import AFTER, BEFORE, Rows
 
@@ -21,6 +21,7 @@ def row(name: str, cells: str, *, stale: Look | None = None) -> Row:
     stale = stale or look()
     observed = {
         column: Cell(value, reason="it cannot be seen") if value == "not observable"
+        else Cell(value, look(truth=BEFORE), stale) if column in SEEN
         else Cell(value, stale, look(AFTER, AFTER) if value == "yes" else stale)
         for column, value in zip(COLUMNS, values, strict=True)
     }  # fmt: skip

@@ -3,9 +3,9 @@
 import pytest
 
 from freshledger.diagnosis.catalogue import GROUPS, NOT_RUN, load_causes
-from freshledger.diagnosis.looks import COLUMNS
+from freshledger.diagnosis.looks import COLUMNS, SEEN
 from freshledger.diagnosis.matrix import Matrix, differences, read_record
-from freshledger.diagnosis.tables import AFTER
+from freshledger.diagnosis.tables import AFTER, BEFORE
 
 CAUSES = load_causes()
 AT_LEAST = 35
@@ -38,7 +38,11 @@ def test_a_cell_has_its_evidence(observed: Matrix, name: str):
             assert cell.reason, column
             continue
         assert cell.before is not None, column
-        if cell.after is not None:
+        assert cell.after is not None, column
+        if column in SEEN:
+            assert (cell.before.page, cell.after) == (BEFORE, row.stale), column
+        else:
+            assert cell.before.page != AFTER, column
             assert (cell.after.page == AFTER) is (cell.value == "yes"), column
 
 

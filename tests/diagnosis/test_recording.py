@@ -37,7 +37,7 @@ def test_each_changed_cell_is_said(name):
     [("page", AFTER), ("wire", None), ("truth", BEFORE), ("answered", False), ("flips", True)],
 )
 def test_what_else_the_stale_page_tells_is_said(name, value):
-    first = replace(CAPTURED.cells["missing"], before=replace(CAPTURED.stale, **{name: value}))
+    first = replace(CAPTURED.cells["missing"], after=replace(CAPTURED.stale, **{name: value}))
     other = replace(CAPTURED, cells={**CAPTURED.cells, "missing": first})
     (said,) = differences(matrix(other), ALL)
     assert said.startswith(f"A1 the stale page's {name}: {value}, and the documentation says ")
@@ -45,7 +45,7 @@ def test_what_else_the_stale_page_tells_is_said(name, value):
 
 def test_what_differs_in_every_run_is_not_said():
     stale = replace(CAPTURED.stale, process=99, thread="other", truth_by="backend 7")
-    first = replace(CAPTURED.cells["missing"], before=stale)
+    first = replace(CAPTURED.cells["missing"], after=stale)
     other = replace(CAPTURED, cells={**CAPTURED.cells, "missing": first})
     assert differences(matrix(other), ALL) == []
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 import msgspec
 
 from freshledger.diagnosis.cause import Cause, NotRun
-from freshledger.diagnosis.looks import Cell, Look
+from freshledger.diagnosis.looks import SEEN, Cell, Look
 
 RECORD = files("freshledger.diagnosis") / "recorded.json"
 
@@ -31,7 +31,8 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def stale(self) -> Look | None:
         """The look at the stale page that the row's first cells were read off."""
-        return next((cell.before for cell in self.cells.values() if cell.before), None)
+        seen = (self.cells[name].after for name in SEEN if name in self.cells)
+        return next((look for look in seen if look), None)
 
 
 class Matrix(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from freshledger.diagnosis.looks import Cell, Look
+from freshledger.diagnosis.looks import SEEN, Cell, Look
 from freshledger.diagnosis.matrix import RECORD, Matrix, Row
 from freshledger.errors import Invalid
 
@@ -62,16 +62,19 @@ def make_record(matrix: Matrix) -> Matrix:
 
 
 def _row(row: Row) -> Row:
-    kept = {name: _cell(cell) for name, cell in row.cells.items()}
-    for name in list(kept)[1:]:
-        kept[name] = replace(kept[name], before=None)
+    workers = bool(row.stale and row.stale.flips)
+    kept = {name: _cell(cell, _Names(workers=workers)) for name, cell in row.cells.items()}
+    if row.stale:
+        kept |= {name: replace(kept[name], after=None) for name in SEEN}
+        stale = _Names(workers=workers).look(row.stale)
+        kept[SEEN[0]] = replace(kept[SEEN[0]], after=stale)
     return replace(row, cells=kept)
 
 
-def _cell(cell: Cell) -> Cell:
-    names = _Names(workers=bool(cell.before and cell.before.flips))
-    before = names.look(cell.before) if cell.before else None
-    return replace(cell, before=before, after=names.look(cell.after) if cell.after else None)
+def _cell(cell: Cell, names: _Names) -> Cell:
+    if cell.before:
+        names.look(cell.before)
+    return replace(cell, before=None, after=names.look(cell.after) if cell.after else None)
 
 
 def write_record(matrix: Matrix) -> None:

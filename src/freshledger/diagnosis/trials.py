@@ -21,7 +21,7 @@ from freshledger.diagnosis import copies
 from freshledger.diagnosis.cause import Cause, World
 from freshledger.diagnosis.evidence import HEADER, LOOK, REMEDY, Evidence
 from freshledger.diagnosis.hosting import hosted
-from freshledger.diagnosis.looks import COLUMNS, Cell, Look, Value
+from freshledger.diagnosis.looks import COLUMNS, SEEN, Cell, Look, Value
 from freshledger.diagnosis.tables import BEFORE, QUESTION, Base, Rows, fill, write
 
 SECONDS = 20
@@ -55,6 +55,8 @@ class Visit:
     engine: Engine
     browser: requests.Session
     began: float
+    fresh: Look | None = None
+    """The last look before the write."""
 
     @property
     def port(self) -> int:
@@ -158,6 +160,7 @@ class Experiment:
         self._url = url
         self._folder = folder
         self._trials = 0
+        self._seen: dict[str, Cell] = {}
         self._engine = create_engine(url, poolclass=NullPool)
         Base.metadata.create_all(self._engine)
 
@@ -174,12 +177,8 @@ class Experiment:
             done()
         cells["process"] = self._try_a_new_process()
         done()
-        stale = next(cell.before for cell in cells.values() if cell.before)
-        seen = {"missing": stale.missing, "old": stale.old, "select": stale.selected}
-        return {
-            name: Cell("yes" if seen[name] else "no", stale) if name in seen else cells[name]
-            for name in COLUMNS
-        }
+        cells |= self._seen
+        return {name: cells[name] for name in COLUMNS}
 
     def _check_the_twin(self) -> None:
         with self._visit(self._world(healed=True)) as visit:
@@ -230,6 +229,7 @@ class Experiment:
         visit.require_in_time()
         if not look.stale:
             raise Broken(f"{self.cause.id}: the page is not stale after the write: {look}")
+        self._seen = self._seen or _read_off(visit.fresh, look)
         return look
 
     def _world(self, *, healed: bool = False) -> World:
@@ -251,9 +251,16 @@ class Experiment:
             began = after.began if after else time.monotonic()
             visit = Visit(self.cause, address, self._engine, browser, began)
             for _ in range(0 if after else 2):
-                if (look := visit.look()).page != BEFORE:
+                visit.fresh = look = visit.look()
+                if look.page != BEFORE:
                     raise Broken(f"{self.cause.id}: the page is wrong before any write: {look}")
             yield visit
+
+
+def _read_off(fresh: Look | None, stale: Look) -> dict[str, Cell]:
+    """Return the cells that the stale page itself fills."""
+    seen = {"missing": stale.missing, "old": stale.old, "select": stale.selected}
+    return {name: Cell("yes" if seen[name] else "no", fresh, stale) for name in SEEN}
 
 
 def _judge(before: Look, after: Look) -> Cell:
