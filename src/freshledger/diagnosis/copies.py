@@ -4,8 +4,9 @@ Truth: what a new transaction is answered. Wire: what the connection that a requ
 is answered. Page: what the request showed. Truth and wire are asked here; the page is its own.
 """
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,14 +19,14 @@ from freshledger.database import AnySelect
 
 AnyRows = tuple[tuple[Any, ...], ...]
 
-WHO = {
+WHO: Mapping[str, str] = {
     "postgresql": "SELECT 'backend ' || pg_backend_pid() || CASE WHEN pg_is_in_recovery()"
     " THEN ' of a replica' ELSE '' END || ', in a transaction since ' || now()",
     "mysql": "SELECT CONCAT('connection ', CONNECTION_ID())",
     "mariadb": "SELECT CONCAT('connection ', CONNECTION_ID())",
     "sqlite": "SELECT 'file ' || coalesce(nullif(file, ''), 'in memory') FROM pragma_database_list",
 }
-"""What a connection is known by, per dialect."""
+"""What a connection is known by, per dialect; of others only the dialect is told."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,16 @@ def heard() -> Heard:
     return _heard.get() or Heard()
 
 
+def reads(statement: str, relation: str) -> bool:
+    """Tell whether it is a SELECT that names the relation: a table, or a view."""
+    asks = re.match(r"\s*(SELECT|WITH)\b", statement, re.IGNORECASE)
+    return bool(asks and re.search(rf"\b{re.escape(relation)}\b", statement, re.IGNORECASE))
+
+
 def watch(question: AnySelect, *, table: str) -> Callable[[], None]:
     """Listen to all engines of this process; after a SELECT of `table`, ask its connection too.
+
+    A page that is read from a view names that as its table.
 
     The question goes over the driver's own connection, so that neither session nor pool see
     it. Returns what ends the watch.
@@ -97,9 +106,10 @@ def note(
     now = _heard.get()
     if now is None:
         return
-    backend = str(_ask(connection, WHO[dialect.name])[0][0])
+    who = WHO.get(dialect.name)
+    backend = str(_ask(connection, who)[0][0]) if who else f"a connection of {dialect.name}"
     now.sent.append(Sent(" ".join(statement.split()), repr(parameters), backend))
-    if statement.lstrip().upper().startswith("SELECT") and table in statement:
+    if reads(statement, table):
         now.thread = threading.current_thread().name
         now.wire = _ask(connection, str(question.compile(dialect=dialect)))
 
@@ -124,6 +134,9 @@ def read_truth(url: URL | str, question: AnySelect) -> tuple[AnyRows, str]:
     try:
         with engine.connect() as connection:
             rows = tuple(tuple(row) for row in connection.execute(question))
-            return rows, str(connection.scalar(text(WHO[connection.dialect.name])))
+            name = connection.dialect.name
+            who = WHO.get(name)
+            by = connection.scalar(text(who)) if who else f"a connection of {name}"
+            return rows, str(by)
     finally:
         engine.dispose()

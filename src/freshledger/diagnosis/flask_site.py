@@ -26,9 +26,18 @@ AnySession = Session | scoped_session[Any]
 
 
 class FlaskSite:
-    """The app; `options` are the engine's, isolation_level for example."""
+    """The app; its page is read from `relation`.
 
-    def __init__(self, world: World, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+    `options` are the engine's, isolation_level for example.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        relation: str = PAGE_TABLE,
+        **options: Any,  # noqa: ANN401 - SQLAlchemy's own
+    ) -> None:
         self.app = Flask("payments")
         self.app.config["SQLALCHEMY_DATABASE_URI"] = world.url
         self.app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
@@ -38,7 +47,7 @@ class FlaskSite:
         self.same: Callable[[], None] = lambda: write_contact(self.reading())
         self.own: Callable[[], None] = self._write_on_its_own
         self.registry: scoped_session[Any] = self.db.session
-        copies.watch(QUESTION, table=PAGE_TABLE)
+        copies.watch(QUESTION, table=relation)
         self.app.before_request(self._begin)
         self.app.after_request(self._tell)
         self.post("same", lambda site: site.same())

@@ -4,7 +4,6 @@ from typing import Literal
 
 import msgspec
 
-from freshledger.diagnosis.evidence import PAGE_TABLE
 from freshledger.diagnosis.tables import AFTER, Rows
 
 SEEN = ("missing", "old", "select")
@@ -17,7 +16,8 @@ COLUMNS = (
 class Look(msgspec.Struct, frozen=True):
     """The three copies at one look, and how the page came to be.
 
-    `answered` is False where the page was made for another request: nothing was sent. `flips`:
+    `wire` is None where nothing was read for it. `answered` is False where the page was made for
+    another request: nothing was sent. `flips`:
     another worker showed the latest state at the same time.
     """
 
@@ -48,12 +48,8 @@ class Look(msgspec.Struct, frozen=True):
 
     @property
     def selected(self) -> bool:
-        """Whether a SELECT of the page's table was sent for it."""
-        return self.answered and any(_is_select(sent["sql"]) for sent in self.sent)
-
-
-def _is_select(sql: str) -> bool:
-    return sql.upper().startswith(("SELECT", "WITH")) and PAGE_TABLE in sql
+        """Whether a SELECT of what the page shows was sent for it: so the wire was asked too."""
+        return self.wire is not None
 
 
 Value = Literal["yes", "no", "partly", "not observable"]

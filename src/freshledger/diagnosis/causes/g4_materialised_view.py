@@ -22,10 +22,9 @@ REFRESH = "REFRESH MATERIALIZED VIEW listed_transactions"
 
 def build(world: World) -> FlaskSite:
     """Make the app; the healed one reads the table."""
-    site = FlaskSite(world)
-    listing = table(
-        "transactions" if world.healed else "listed_transactions", column("id"), column("status")
-    )
+    relation = "transactions" if world.healed else "listed_transactions"
+    site = FlaskSite(world, relation=relation)
+    listing = table(relation, column("id"), column("status"))
 
     def refresh() -> None:
         with site.app.app_context(), site.db.engine.begin() as connection:
