@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from matrices import matrix, row
 
 from freshledger.diagnosis import documents, policy
 from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
@@ -55,6 +56,24 @@ def test_what_was_changed_by_hand_is_noticed(place: Path):
         planted = text.replace(shown, other, 1)
         assert planted != text
         assert rendered(planted, place.name) == text
+
+
+@pytest.mark.parametrize(
+    ("cells", "fits"),
+    [
+        ("yyy nnnn yn ny", "**all**"),
+        ("yyy nyyn yn ny", "all, if called elsewhere"),
+        ("yyy nnnn yn -y", "all, 1 not observed"),
+        ("yyy nyyn -n ny", "all, if called elsewhere, 1, 2 not observed"),
+        ("yyy nyyy -n ny", "not 3"),
+        ("yyy nnnn nn ny", "not 1, 2"),
+    ],
+)
+def test_what_was_not_observed_is_not_said_to_fit(cells: str, fits: str):
+    text = "### 5.A. group\n#### A1. cause\n<!-- generated: matrix -->\n<!-- end -->\n"
+    told = documents.render(text, "en", matrix(row("A1", cells)), policy.read_record())
+    (line,) = [line for line in told.splitlines() if line.startswith("| [A1]")]
+    assert line.removesuffix(" |").rpartition(" | ")[2] == fits
 
 
 def test_a_block_that_nobody_knows_is_refused():
