@@ -133,6 +133,38 @@ def test_an_unknown_cause_names_the_known_ones():
     assert "--cause" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--list", "--json"), ("--list", "--ask"), ("--list", "--cause", QUICK),
+        ("--list", "--mariadb", "mariadb://root@127.0.0.1/"), ("--list", "--record", "."),
+        ("--ask", "--json"), ("--ask", "--cause", QUICK), ("--record", ".", "--json"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_would_be_ignored_is_refused(monkeypatch, options: tuple[str, ...]):
+    monkeypatch.setattr(diagnose.recording, "write_record", lambda _: pytest.fail("recorded"))
+    done = invoke(monkeypatch, whole(RECORD), *options)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    names = [name for name in options if name.startswith("--")]
+    assert f"{names[0]} and {names[1]} do not go together" in done.stderr
+
+
+def test_a_deep_folder_for_temporary_files_is_named(tmp_path):
+    deep = tmp_path / ("x" * 60) / ("y" * 60)
+    deep.mkdir(parents=True)
+    environment = {**os.environ, "TMPDIR": str(deep)}
+    command = [PROGRAM, "diagnose", "--cause", QUICK]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: the path of {deep} is too long for a socket")
+    assert done.stderr.endswith("in TMPDIR\n")
+    assert done.stderr.count("\n") == 1
+
+
 def without_the_extra(*arguments: str) -> subprocess.CompletedProcess[str]:
     hidden = "; ".join(f"sys.modules[{name!r}] = None" for name in EXTRA)
     script = f"import sys; {hidden}; from freshledger.cli import main; main({list(arguments)!r})"

@@ -1,7 +1,10 @@
 """A run of experiments: what fails is told beside the others, what is missing is named."""
 
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +20,8 @@ from freshledger.diagnosis import hosting, mariadb, runner
 from freshledger.diagnosis.catalogue import NOT_RUN, load_causes
 from freshledger.diagnosis.matrix import Matrix
 from freshledger.diagnosis.trials import Visit
+from freshledger.embedded import EmbeddedServer
+from freshledger.errors import AppError
 
 CAUSES = load_causes()
 
@@ -110,3 +115,37 @@ def test_a_mariadb_of_the_users_is_left_as_it_was(tmp_path: Path):
 def test_a_mariadb_that_does_not_answer_is_a_failure():
     matrix = runner.run([CAUSES["B1"]], mariadb_url="mariadb://root@127.0.0.1:1/")
     assert "Can't connect" in rows(matrix)["B1"].failure
+
+
+def test_a_server_that_did_not_start_is_not_tried_again(monkeypatch):
+    starts = []
+
+    def refuse(server: EmbeddedServer) -> None:
+        starts.append(server)
+        raise AppError("PostgreSQL did not start: it would not")
+
+    monkeypatch.setattr(EmbeddedServer, "start", refuse)
+    found = rows(runner.run([CAUSES["A2"], CAUSES["B2"]]))
+    assert len(starts) == 1
+    for name in ("A2", "B2"):
+        assert found[name].failure == f"{name}: PostgreSQL did not start: it would not"
+
+
+@pytest.mark.skipif(not mariadb.is_installed(), reason="no mariadbd on this machine")
+def test_each_cause_says_why_mariadb_did_not_start(monkeypatch):
+    monkeypatch.setattr(mariadb, "_OPTIONS", ("--no-such-option",))
+    found = rows(runner.run([CAUSES["B1"], CAUSES["B6"]]))
+    for name in ("B1", "B6"):
+        assert found[name].failure.startswith(f"{name}: MariaDB did not start: ")
+
+
+def test_local_time_needs_no_time_zones_to_be_installed():
+    """A process of its own: its clock's zone is changed for good."""
+    script = (
+        "import time; from pathlib import Path; from freshledger.diagnosis.cause import World;"
+        "from freshledger.diagnosis.causes import f3_local_time;"
+        "f3_local_time.build(World('sqlite://', Path())); print(time.localtime(0).tm_hour)"
+    )
+    environment = {**os.environ, "TZDIR": "/nowhere"}
+    told = subprocess.check_output([sys.executable, "-c", script], env=environment, text=True)
+    assert told == "3\n"

@@ -42,6 +42,7 @@ def diagnose(
     It makes its own servers and removes them; your data is not touched. It fails where anything
     is observed that the documentation says otherwise of.
     """
+    _refuse_what_is_ignored()
     if listing:
         printing.print_list(printing.make_console(), read_record().rows)
     elif ask:
@@ -50,6 +51,22 @@ def diagnose(
         _record(_run(ids, mariadb), record, whole=not ids)
     else:
         _show(_run(ids, mariadb), as_json=as_json)
+
+
+ALONE = {
+    "listing": {"ids", "as_json", "ask", "mariadb", "record"},
+    "ask": {"ids", "as_json", "mariadb", "record"},
+    "record": {"as_json"},
+}
+"""What would be ignored beside an option."""
+
+
+def _refuse_what_is_ignored() -> None:
+    context = click.get_current_context()
+    said = {each.name: each.opts[0] for each in context.command.params if context.params[each.name]}
+    for name, ignored in ALONE.items():
+        for other in sorted(ignored & said.keys()) if name in said else ():
+            raise click.UsageError(f"{said[name]} and {said[other]} do not go together")
 
 
 def _run(ids: Sequence[str], mariadb: str | None) -> Matrix:

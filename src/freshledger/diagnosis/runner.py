@@ -26,7 +26,7 @@ from freshledger.diagnosis.matrix import Matrix, Row, make_row
 from freshledger.diagnosis.servers import NoServer, Servers
 from freshledger.diagnosis.trials import CURES, Broken, Experiment
 from freshledger.embedded.signals import signals_held
-from freshledger.errors import AppError
+from freshledger.errors import AppError, Invalid
 
 __all__ = ["TRIALS", "load_causes", "run"]
 
@@ -54,11 +54,21 @@ def run(
 
 
 def _start_forking() -> None:
-    """Start what the apps are forked from, out of reach of Ctrl-C: they all end with us."""
+    """Start what the apps are forked from, out of reach of Ctrl-C: they all end with us.
+
+    Raises Invalid where the folder of temporary files is too deep for its socket.
+    """
     resource_tracker.ensure_running()  # else the next one starts it, and then unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
+    except OSError as error:
+        if "too long" not in str(error):
+            raise
+        raise Invalid(
+            f"the path of {tempfile.gettempdir()} is too long for a socket in it: "
+            "name a folder for temporary files with a shorter one in TMPDIR"
+        ) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -30,6 +30,7 @@ class Servers:
         self.folder = folder
         self._mariadb_url = mariadb_url
         self._started: dict[EngineName, URL] = {}
+        self._failed: dict[EngineName, Exception] = {}
         self._gates = {engine: threading.Lock() for engine in _START}
         self._running = ExitStack()
 
@@ -47,19 +48,31 @@ class Servers:
         self._running.close()
 
     def make_database(self, engine: EngineName, name: str) -> str:
-        """Make an empty database; returns its URL for a synchronous driver; raises NoServer."""
+        """Make an empty database; returns its URL for a synchronous driver; raises NoServer.
+
+        A server that did not start once is not tried again, and raises the same for each.
+        """
         if engine == "sqlite":
             return f"sqlite:///{self.folder / name}.db"
-        with self._gates[engine]:
-            if engine not in self._started:
-                self._started[engine] = _START[engine](self)
-        server = self._started[engine]
+        server = self._server(engine)
         theirs = engine == "mariadb" and self._mariadb_url
         name = f"freshledger_{os.getpid()}_{name}" if theirs else name
         _administer(server, f"CREATE DATABASE {name}")
         if theirs:
             self._running.callback(_administer, server, f"DROP DATABASE IF EXISTS {name}")
         return server.set(database=name).render_as_string(hide_password=False)
+
+    def _server(self, engine: EngineName) -> URL:
+        with self._gates[engine]:
+            if failure := self._failed.get(engine):
+                raise failure
+            if engine not in self._started:
+                try:
+                    self._started[engine] = _START[engine](self)
+                except Exception as failure:
+                    self._failed[engine] = failure
+                    raise
+            return self._started[engine]
 
     def _start_postgresql(self) -> URL:
         server = self._running.enter_context(EmbeddedServer(self.folder / "postgresql"))
