@@ -56,7 +56,10 @@ Value = Literal["yes", "no", "partly", "not observable"]
 
 
 class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing observed, with the looks that show it; or the `reason` why it cannot be."""
+    """One thing observed, with the looks that show it; or the `reason` why it cannot be.
+
+    Of what is SEEN: `before` and `after` the write. Of a cure: the stale page, and the page then.
+    """
 
     value: Value
     before: Look | None = None
