@@ -14,6 +14,7 @@ import never_stale
 import never_starts
 import pytest
 import sick_twin
+from gunicorn.app.base import BaseApplication
 from sqlalchemy import create_engine, text
 
 from freshledger.diagnosis import hosting, mariadb, runner
@@ -79,6 +80,14 @@ def test_a_port_that_is_anothers_for_a_moment_is_waited_for():
     with hosting._listen(port) as listening:
         assert listening.getsockname()[1] == port
     ending.join()
+
+
+def test_gunicorn_keeps_nothing_in_the_home_folder(monkeypatch):
+    made = []
+    monkeypatch.setattr(BaseApplication, "run", lambda server: made.append(server.cfg))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hosting._workers(None, listening, 1, threading.Event().wait)
+    assert made[0].control_socket_disable
 
 
 def test_no_proxy_is_asked_for_what_runs_here(monkeypatch):
