@@ -98,6 +98,37 @@ async def test_what_is_open_stays_open(listed, psql, books, rows):
     await expect(listed.locator("#shortcuts")).to_be_visible()
 
 
+async def test_sums_that_are_open_stay_open_where_they_take_long(own_page, psql, books, rows):
+    """They come with the rows then, not after them."""
+    asked = []
+
+    async def hold(route):
+        asked.append(route.request.url)
+        await own_page.wait_for_timeout(300)  # longer than what comes with the page anyway
+        await route.continue_()
+
+    await own_page.route("**/transactions/totals*", hold)
+    await opened(own_page, f"{books.path}/transactions")
+    await own_page.locator("details#sums > summary").click()
+    await set_note(psql, books, rows.ids[38], "seen")
+    await expect(own_page.locator(f"#row-{rows.ids[38]} .note")).to_have_text("seen")
+    await expect(own_page.locator("#sums table")).to_be_visible()
+    assert len(asked) == 1
+
+
+async def test_rows_that_are_behind_their_sums_follow_and_lose_nothing(listed, psql, books, rows):
+    row = listed.locator(f"#row-{rows.ids[35]}")
+    await row.hover()
+    await row.locator("a[data-edit=note]").click()
+    await listed.keyboard.type("half typed")
+    async with listed.expect_response(lambda answer: "totals=1" in answer.url) as answer:
+        await listed.evaluate("htmx.trigger('.summaryslot', 'freshledger:behind')")
+    await (await answer.value).finished()
+    await set_note(psql, books, rows.ids[35], "theirs")  # what is shown later was merged later
+    await expect(row.locator("a.note")).to_have_text("theirs")
+    await expect(row.locator("[data-editor] textarea")).to_have_value("half typed")
+
+
 async def test_a_row_with_typed_text_is_kept_when_it_goes(listed, psql, books, rows):
     row = listed.locator(f"#row-{rows.ids[35]}")
     await row.hover()

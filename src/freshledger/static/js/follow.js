@@ -13,7 +13,9 @@
 
   const frame = () => $("#frame");
   const version = Number(frame()?.dataset.version ?? 0);
-  const now = { shown: version, wanted: version, swaps: 0, held: false, forced: false, tag: null, change: null };
+  const now = {
+    shown: version, wanted: version, swaps: 0, held: false, forced: false, totals: false, tag: null, change: null,
+  };
   const inserted = { ids: new Set(), unknown: false, above: new Set() };
   let running = null;
   let stop = new AbortController();
@@ -44,13 +46,17 @@
     return url;
   };
 
+  const areSumsQuick = () => {
+    const last = performance.getEntriesByType("resource").findLast(({ name }) => name.includes("/transactions/totals"));
+    return last && last.duration < QUICK && !$(".summary--waiting");
+  };
+
   const address = () => {
     const url = new URL(location.href);
     url.hash = "";
     if (!list()) return url;
     if (!isPlaced() && isScrolled()) url.searchParams.set("cursor", list().dataset.anchor);
-    const sums = performance.getEntriesByType("resource").findLast(({ name }) => name.includes("/transactions/totals"));
-    if (sums && sums.duration < QUICK && !$(".summary--waiting")) url.searchParams.set("totals", "1");
+    if (now.totals || $("#sums")?.open || areSumsQuick()) url.searchParams.set("totals", "1");
     return url;
   };
 
@@ -75,6 +81,7 @@
     const { swaps, wanted } = now;
     now.forced = false;
     const url = address();
+    now.totals = false;
     const known = now.tag?.url === url.href ? now.tag.value : null;
     const { answer, fresh, title } = await get(url, known).catch((error) => {
       now.forced = true;
@@ -196,6 +203,12 @@
     inserted.above.clear();
     showAbove();
     document.dispatchEvent(new CustomEvent("behind"));
+  });
+
+  // Sums that were fetched by themselves are of a later version than the rows.
+  document.addEventListener("freshledger:behind", () => {
+    now.totals = true;
+    again();
   });
 
   /* Hearing */
