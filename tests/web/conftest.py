@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import heapq
 
 import asyncpg
 import pytest
@@ -22,7 +23,8 @@ async def probe_url(database_url: str) -> str:
 async def collected(caplog: pytest.LogCaptureFixture):
     """What a planted fault leaked is collected while its test may still warn of it.
 
-    Tasks that it left behind and tracebacks in the log would keep it for a later test.
+    Tasks that it left behind, tracebacks in the log, and the contexts of timers that were cancelled
+    and stay in the loop until their time would keep it for a later test.
     """
     before = asyncio.all_tasks()
     yield
@@ -32,4 +34,14 @@ async def collected(caplog: pytest.LogCaptureFixture):
         await asyncio.wait(left)
     for phase in ("setup", "call"):
         caplog.get_records(phase).clear()
+    _drop_cancelled_timers(asyncio.get_running_loop())
     gc.collect()
+
+
+def _drop_cancelled_timers(loop: asyncio.BaseEventLoop) -> None:
+    """Do what the loop does by itself once more than a hundred of them wait."""
+    for timer in loop._scheduled:
+        timer._scheduled = not timer.cancelled()
+    loop._scheduled = [timer for timer in loop._scheduled if not timer.cancelled()]
+    heapq.heapify(loop._scheduled)
+    loop._timer_cancelled_count = 0

@@ -78,7 +78,7 @@ class Visit:
                 stalest = max(looks.values(), key=lambda look: look.stale)
                 return replace(stalest, flips=len({look.stale for look in looks.values()}) > 1)
             look = self._look_once(remedy)
-            looks[look.process] = look
+            looks.setdefault(look.process, look)
         raise Broken(f"{self.cause.id}: {len(looks)} of {self.cause.size} workers ever answer")
 
     def _look_once(self, remedy: str) -> Look:

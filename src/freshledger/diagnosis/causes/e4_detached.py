@@ -18,7 +18,7 @@ from freshledger.diagnosis.tables import Transaction
 def build(world: World) -> FlaskSite:
     """Make the app; the healed one loads the objects in each request."""
     site = FlaskSite(world)
-    cache = Cache(site.app, config={"CACHE_TYPE": "SimpleCache"})
+    cache = Cache(site.app, config={"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": 0})
 
     def fetch(id_: int) -> Transaction:
         session = site.db.session
