@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from freshledger.changelog import name_actors, row_edits
+from freshledger.database import PROGRAM
 from ledger import make_ledger
 
 
@@ -102,7 +104,17 @@ async def test_actors_are_named(database, kept, psql):
         "user:999999999999999999": "somebody whose account is gone",
         "user:9999999999999999999": "psql user user:9999999999999999999",
         "postgres": "psql user postgres",
+        "program": "freshledger",
     }
     async with database.read() as session:
         assert await name_actors(session, actors) == actors
         assert await name_actors(session, []) == {}
+
+
+async def test_what_the_program_writes_for_nobody_is_its_own(database, kept, psql):
+    async with database.write.begin() as session:
+        await session.execute(
+            text("UPDATE transactions SET note = 'x' WHERE id = :id"), {"id": kept.transactions[0]}
+        )
+    query = "SELECT actor FROM changes WHERE ledger_id = $1 ORDER BY part DESC LIMIT 1"
+    assert await psql.fetchval(query, kept.id) == PROGRAM

@@ -33,7 +33,7 @@ def listen(settings: Settings) -> socket.socket:
         )
     try:
         listener.bind((settings.host, settings.port))
-        listener.listen(BACKLOG)  # whoever reads the address can connect
+        listener.listen(BACKLOG)  # clients wait from now on, also while all workers start again
     except OSError as error:
         listener.close()
         place = f"{settings.host}:{settings.port}"

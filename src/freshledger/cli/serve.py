@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from freshledger.accounts.commands import setup_link
 from freshledger.app import Freshledger, create_app
 from freshledger.cli.base import command
-from freshledger.cli.listening import BACKLOG, address_of, listen, serve_until
+from freshledger.cli.listening import address_of, listen, serve_until
 from freshledger.cli.workers import Crew, check_room
 from freshledger.settings import Settings
 from freshledger.startup import open_database
@@ -70,7 +70,6 @@ async def serve_until_stopped(settings: Settings) -> None:
                 link = await setup_link(session, address)
             app = create_app(replace(settings, database_url=database.url))
             _announce_when_ready(app, address, link)
-            listener.listen(BACKLOG)  # or it would say so a moment before it takes connections
             await serve_until(_stopped_by_signals(), app, listener.detach())
 
 

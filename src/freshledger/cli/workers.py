@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.app import create_app
 from freshledger.cli.base import command
-from freshledger.cli.listening import BACKLOG, serve_until
+from freshledger.cli.listening import serve_until
 from freshledger.errors import AppError, Invalid
 from freshledger.settings import PREFIX, Settings
 
@@ -80,7 +80,6 @@ class Crew:
 
         Raises AppError if none ever came up.
         """
-        self._listener.listen(BACKLOG)  # while all are being started again, clients wait
         self._awaited = set(range(1, workers + 1))
         async with asyncio.TaskGroup() as group:
             for place in sorted(self._awaited):

@@ -42,10 +42,11 @@ class Cause:
     `fix` says in one or two sentences what to do about it. `server`: Flask on waitress with one
     `threads` worker thread per `size`, or on `size` gunicorn `workers`; `quart` on Hypercorn;
     `fastapi` on uvicorn. `writes_itself`: the app's own POST /write changes the rows, not
-    somebody outside. `patience`: seconds after which "by time" looks again. `unobservable`: columns that cannot be
-    observed here, and why. `browser` makes what looks at the page, where that keeps anything of its own.
-    `every_worker`: a look asks all workers, and the stalest answer counts. `within`: seconds for
-    which the fault lasts by itself; a trial that has not been judged by then is repeated.
+    somebody outside. `patience`: seconds after which "by time" looks again. `unobservable`:
+    columns that cannot be observed here, and why. `browser` makes what looks at the page, where
+    that keeps anything of its own. `every_worker`: a look asks all workers, and the stalest answer
+    counts. `within`: seconds for which the fault lasts by itself; a trial that has not been judged
+    by then is repeated.
     """
 
     id: str

@@ -74,9 +74,7 @@ def reads(statement: str, relation: str) -> bool:
 def watch(question: AnySelect, *, table: str) -> Callable[[], None]:
     """Listen to all engines of this process; after a SELECT of `table`, ask its connection too.
 
-    A page that is read from a view names that as its table.
-
-    The question goes over the driver's own connection, so that neither session nor pool see
+    A page that is read from a view names that as its table. The question goes over the driver's own connection, so that neither session nor pool see
     it. Returns what ends the watch.
     """
 

@@ -17,8 +17,8 @@ class Look(msgspec.Struct, frozen=True):
     """The three copies at one look, and how the page came to be.
 
     `wire` is None where nothing was read for it. `answered` is False where the page was made for
-    another request: nothing was sent. `flips`:
-    another worker showed the latest state at the same time.
+    another request: nothing was sent. `flips`: another worker showed the latest state at the same
+    time.
     """
 
     page: Rows

@@ -44,8 +44,8 @@ def run(
     """Run the experiments; the rows also name the causes that have none.
 
     `done` is called from threads, TRIALS times for each cause. What does not work is its row's
-    `failure`. An interruption ends it in a moment; neither processes nor files
-    are left, nor where it is killed.
+    `failure`. An interruption ends it in a moment; neither processes nor files are left, nor
+    where it is killed.
     """
     _start_forking()
     with _servers(mariadb_url) as servers:

@@ -30,7 +30,6 @@ SECONDS = 20
 RELOADS = 200
 """How often the page is asked for at most until each worker has answered."""
 
-
 ATTEMPTS = 4
 """How often a trial is begun at most whose fault went by before it was judged."""
 
