@@ -1,1 +1,1 @@
-"""Measurements that are run by hand: none of them is a test."""
+"""Measurements: `make bench` runs those of docs/performance.md; none of them is a test."""

@@ -1,0 +1,60 @@
+"""What every line of the benchmark is given: how much to do, and where the data is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.data import Books, prepare
+from freshledger.embedded import EmbeddedServer
+
+FOLDER = Path(__file__).parent / ".data"
+"""Kept between runs, and ignored by git: making ten million rows takes minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: `rows` is the usual ledger, `most_rows` the largest one."""
+
+    rounds: int
+    seconds: float
+    least_rows: int
+    rows: int
+    most_rows: int
+    streams: tuple[int, ...]
+    bulk_rows: int
+    import_rows: int
+
+
+FULL = Size(
+    rounds=5,
+    seconds=5,
+    least_rows=10_000,
+    rows=1_000_000,
+    most_rows=10_000_000,
+    streams=(1, 100, 1000),
+    bulk_rows=100_000,
+    import_rows=1_000_000,
+)
+SMOKE = Size(
+    rounds=1,
+    seconds=0.5,
+    least_rows=1_000,
+    rows=10_000,
+    most_rows=10_000,
+    streams=(1, 10),
+    bulk_rows=1_000,
+    import_rows=2_000,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run: `say` tells the terminal what is going on."""
+
+    size: Size
+    server: EmbeddedServer
+    say: Callable[[str], None]
+
+    async def books(self, rows: int) -> Books:
+        """Return the ledger of so many rows, made now if it is not there yet."""
+        return await prepare(self.server, rows, self.say)

@@ -1,0 +1,48 @@
+"""HTTP load by wrk: one thread, 16 connections, on loopback."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import click
+
+CONNECTIONS = 16
+_RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
+_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk saw: requests a second, and milliseconds that half and 99 of 100 took."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+async def run_wrk(url: str, headers: Mapping[str, str], seconds: float) -> Load:
+    """Ask for `url` as fast as the answers come; raises ClickException for any bad answer."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise click.ClickException("wrk is not installed; on Debian: apt-get install wrk")
+    given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    connections = str(CONNECTIONS)
+    process = await asyncio.create_subprocess_exec(
+        program, "-t1", "-c", connections, "-d", f"{max(1, round(seconds))}s", "--latency",
+        *given, url, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output = (await process.communicate())[0].decode()
+    if process.returncode or "Non-2xx" in output or "Socket errors" in output:
+        raise click.ClickException(f"wrk {url}: {output}")
+    return _read(output)
+
+
+def _read(output: str) -> Load:
+    rate = _RATE.search(output)
+    latency = {share: float(n) * _MS[unit] for share, n, unit in _LATENCY.findall(output)}
+    if rate is None or set(latency) != {"50", "99"}:
+        raise click.ClickException(f"wrk said something else: {output}")
+    return Load(float(rate[1]), latency["50"], latency["99"])
