@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DIAGNOSE := $(VENV)/.diagnose
 DEV := $(VENV)/.dev
+BENCH := $(VENV)/.bench
 VENDOR := src/freshledger/static/vendor
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 LOCK := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --fork-strategy fewest \
@@ -57,6 +58,7 @@ lock: setup  ## lock the dependencies of pyproject.toml and package.json again (
 	@$(LOCK) pyproject.toml --group build --output-file locks/runtime.txt
 	@$(LOCK) pyproject.toml --extra diagnose --constraint locks/runtime.txt --output-file locks/diagnose.txt
 	@$(LOCK) pyproject.toml --extra diagnose --group dev --constraint locks/diagnose.txt --output-file locks/dev.txt
+	@$(LOCK) pyproject.toml --extra diagnose --group bench --constraint locks/dev.txt --output-file locks/bench.txt
 	@$(LOCK) --group node --output-file locks/node.txt
 	@PATH="$$PATH:$(CURDIR)/$(BIN)" npm install --package-lock-only
 	@$(MAKE) --no-print-directory setup
@@ -80,6 +82,11 @@ $(DIAGNOSE): locks/diagnose.txt $(RUNTIME)
 
 $(DEV): locks/dev.txt $(RUNTIME)
 	@echo "installing the development tools of $<"
+	@$(PIP) --require-hashes --no-deps --requirement $<
+	@touch $@
+
+$(BENCH): locks/bench.txt $(RUNTIME)
+	@echo "installing the peers of the benchmark, $<"
 	@$(PIP) --require-hashes --no-deps --requirement $<
 	@touch $@
 
