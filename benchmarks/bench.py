@@ -23,6 +23,7 @@ class Size:
     streams: tuple[int, ...]
     bulk_rows: int
     import_rows: int
+    import_round_rows: int
 
 
 FULL = Size(
@@ -34,6 +35,7 @@ FULL = Size(
     streams=(1, 100, 1000),
     bulk_rows=100_000,
     import_rows=1_000_000,
+    import_round_rows=200_000,
 )
 SMOKE = Size(
     rounds=1,
@@ -44,6 +46,7 @@ SMOKE = Size(
     streams=(1, 10),
     bulk_rows=1_000,
     import_rows=2_000,
+    import_round_rows=1_000,
 )
 
 

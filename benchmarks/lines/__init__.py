@@ -2,5 +2,7 @@
 
 from types import ModuleType
 
-MODULES: tuple[ModuleType, ...] = ()
+from benchmarks.lines import imports
+
+MODULES: tuple[ModuleType, ...] = (imports,)
 """Each with LINES and `async def measure(bench: Bench) -> list[Measure]`."""
