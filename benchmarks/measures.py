@@ -1,10 +1,29 @@
-"""What a benchmark found: one number per round, and what it has to be."""
+"""What a benchmark found: one number per round, and what it has to be.
 
+A measure named "curve: <chart>: <series>: <x>" is a point of a curve: of the chart with that name,
+which is what its x-axis counts (rows, ledgers, users, open pages), of one of its lines, at x, a
+number. All points of a chart have one unit. Curves stand in the charts, not in the table:
+
+    Measure("5", "curve: rows: asset=ETH: 1000000", "ms", rounds)
+"""
+
+import re
 from dataclasses import dataclass
 from statistics import median
 
 TIMES = "×"
 """The unit of a ratio."""
+
+_CURVE = re.compile(r"curve: ([^:]+): (.+): ([\d_.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a measure stands in a chart."""
+
+    chart: str
+    series: str
+    x: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,12 @@ class Measure:
     def spread(self) -> tuple[float, float]:
         """The least and the most of the rounds."""
         return min(self.rounds), max(self.rounds)
+
+    @property
+    def point(self) -> Point | None:
+        """Where it stands in a chart, if it is a point of a curve."""
+        found = _CURVE.fullmatch(self.name)
+        return Point(found[1], found[2], float(found[3])) if found else None
 
     @property
     def reached(self) -> bool | None:
