@@ -9,15 +9,24 @@ from dataclasses import dataclass
 import click
 
 CONNECTIONS = 16
+TIMEOUT = 60
+"""Seconds: whoever counts a million rows sixteen times at once takes some of them."""
+
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
-_LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
+_LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)\s*$", re.MULTILINE)
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+_REQUESTS = re.compile(r"^\s+(\d+) requests in", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw: requests a second, and milliseconds that half and 99 of 100 took."""
+    """What wrk saw: how many answers, how many a second, and the milliseconds that half and 99 of
+    100 took.
+    """
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -32,7 +41,7 @@ async def run_wrk(url: str, headers: Mapping[str, str], seconds: float) -> Load:
     connections = str(CONNECTIONS)
     process = await asyncio.create_subprocess_exec(
         program, "-t1", "-c", connections, "-d", f"{max(1, round(seconds))}s", "--latency",
-        *given, url, stdout=asyncio.subprocess.PIPE,
+        "--timeout", f"{TIMEOUT}s", *given, url, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output = (await process.communicate())[0].decode()
     if process.returncode or "Non-2xx" in output or "Socket errors" in output:
@@ -41,8 +50,8 @@ async def run_wrk(url: str, headers: Mapping[str, str], seconds: float) -> Load:
 
 
 def _read(output: str) -> Load:
-    rate = _RATE.search(output)
+    requests, rate = _REQUESTS.search(output), _RATE.search(output)
     latency = {share: float(n) * _MS[unit] for share, n, unit in _LATENCY.findall(output)}
-    if rate is None or set(latency) != {"50", "99"}:
+    if requests is None or rate is None or set(latency) != {"50", "99"}:
         raise click.ClickException(f"wrk said something else: {output}")
-    return Load(float(rate[1]), latency["50"], latency["99"])
+    return Load(int(requests[1]), float(rate[1]), latency["50"], latency["99"])
