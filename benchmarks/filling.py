@@ -1,8 +1,5 @@
 """Fills an empty, migrated database with the rows of a measured ledger, as an import leaves it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import asyncpg
 
 from benchmarks.rows import ADDRESSES, LINKS, NAMED, TRANSACTIONS
@@ -29,7 +26,7 @@ async def fill(url: str, rows: int) -> None:
 
     Rows come before indexes, without triggers; one version tells of them all, as of an import.
     """
-    connection, source = await asyncpg.connect(url), await asyncpg.connect(url)
+    connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
             await _make_ledger(connection)
@@ -37,7 +34,7 @@ async def fill(url: str, rows: int) -> None:
         for name, _ in indexes:
             await connection.execute(f"DROP INDEX {name}")
         await connection.execute("SET session_replication_role = replica")
-        counts = [await _copy(source, connection, table, rows) for table in FILLED]
+        counts = [await _fill_table(connection, table, rows) for table in FILLED]
         await connection.execute("RESET session_replication_role")
         await connection.execute("SET maintenance_work_mem = '1GB'")
         for _, definition in indexes:
@@ -46,7 +43,6 @@ async def fill(url: str, rows: int) -> None:
         await connection.execute("VACUUM (ANALYZE)")
     finally:
         await connection.close()
-        await source.close()
 
 
 async def _make_ledger(connection: asyncpg.Connection) -> None:
@@ -61,33 +57,17 @@ async def _make_ledger(connection: asyncpg.Connection) -> None:
     await connection.execute(ADDRESSES)
 
 
-async def _copy(
-    source: asyncpg.Connection, target: asyncpg.Connection, table: str, rows: int
-) -> int:
-    """Copy what the table's query makes on one connection in on the other; return how many."""
+async def _fill_table(connection: asyncpg.Connection, table: str, rows: int) -> int:
+    """Fill a table by its query; return how many rows it has now."""
     query = FILLED[table]
-    columns = [one.name for one in (await source.prepare(query)).get_attributes()]
-    chunks: asyncio.Queue[bytes] = asyncio.Queue(64)
-
-    async def incoming() -> AsyncIterator[bytes]:
-        while chunk := await chunks.get():
-            yield chunk
-
-    async def outgoing() -> None:
-        await source.copy_from_query(query, rows, output=chunks.put, format="binary")
-        await chunks.put(b"")
-
-    always = [name for (name,) in await target.fetch(_TRIGGERS, table)]
-    await target.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    async with asyncio.TaskGroup() as group:
-        group.create_task(outgoing())
-        done = group.create_task(
-            target.copy_to_table(table, source=incoming(), columns=columns, format="binary")
-        )
+    columns = [one.name for one in (await connection.prepare(query)).get_attributes()]
+    always = [name for (name,) in await connection.fetch(_TRIGGERS, table)]
+    await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    done = await connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) {query}", rows)
     for name in always:
-        await target.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+        await connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
     if "id" in columns:
-        await target.execute(
+        await connection.execute(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
         )
-    return int(done.result().split()[1])
+    return int(done.split()[-1])
