@@ -92,7 +92,7 @@ async def lose_the_answer(page: Page) -> None:
         await route.abort("connectionreset")
 
     await page.route("**/transactions", lose, times=1)
-    async with page.expect_event("framenavigated"):
+    async with page.expect_event("load"):  # of the error page: earlier, its frame is not active yet
         await add(page).click(no_wait_after=True)
     assert page.url.startswith("chrome-error:")
 

@@ -82,7 +82,7 @@ async def test_what_takes_too_long_says_so_and_lets_the_page_be_used(listed):
 
 async def test_going_back_shows_the_present_state(listed, psql, books, rows):
     await listed.locator(f"#row-{rows.ids[38]} [data-row-link]").click()
-    await expect(listed).to_have_url(re.compile(r"/\d+$"))
+    await listed.wait_for_url(re.compile(r"/\d+$"))  # until it is loaded: only then it is active
     await set_note(psql, books, rows.ids[38], "after it was left")
     await listed.go_back()
     await expect(listed.locator(f"#row-{rows.ids[38]} .note")).to_have_text("after it was left")
