@@ -19,9 +19,11 @@ NAMED = {"wallets": 9, "labels": 6, "contacts": 400}
 
 ADDRESSES = f"""
 INSERT INTO contact_addresses (ledger_id, contact_id, network, address)
-SELECT 1, 1 + n % 400, 'evm', '0x' || lpad(to_hex(n * 11), 40, '0') FROM generate_series(1, 2000) n
+SELECT 1, CASE WHEN n > 1700 THEN 4 ELSE 1 + n % 400 END, 'evm',
+  '0x' || lpad(to_hex(n * 11), 40, '0') FROM generate_series(1, 2000) n
 UNION ALL VALUES (1, 1, 'evm', '{HOT}'), (1, 1, 'bitcoin', '{HOT_COIN}'), (1, 2, 'evm', '{OLD_FRIEND}')
 """
+"""The fourth contact has three hundred; the third is set by hand."""
 
 TRANSACTIONS = f"""
 SELECT 1::bigint AS ledger_id, n AS id,
