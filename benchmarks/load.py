@@ -22,9 +22,7 @@ _REQUESTS = re.compile(r"^\s+(\d+) requests in", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw: how many answers, how many a second, and the milliseconds that half and 99 of
-    100 took.
-    """
+    """What wrk saw: answers, answers a second, and milliseconds that half and 99 of 100 took."""
 
     requests: int
     rate: float
