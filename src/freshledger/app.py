@@ -48,6 +48,7 @@ class Freshledger(stream.LiveQuart):
     """The application."""
 
     request_class = context.ViewerRequest
+    jinja_environment = rendering.Templates  # type: ignore[assignment]
     settings: Settings
     tasks: Tasks
 

@@ -6,7 +6,7 @@ from inspect import getdoc
 from typing import Any, TypeVar
 
 import msgspec
-from quart import Quart, Response, current_app, render_template, request
+from quart import Quart, Response, current_app, request
 from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, HttpSecurityScheme, Info, OpenAPIProvider, QuartSchema
 from werkzeug.routing import IntegerConverter, Map, Rule
@@ -15,6 +15,7 @@ from freshledger import __version__
 from freshledger.errors import Invalid
 from freshledger.web.context import find_viewer, public
 from freshledger.web.idempotency import HEADER, LONGEST
+from freshledger.web.rendering import render
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -160,7 +161,7 @@ def install(app: Quart) -> None:
     async def api_docs() -> ResponseReturnValue:
         viewer = find_viewer()
         token = viewer.csrf_token if viewer else ""
-        return await render_template("api_docs.html", csrf_token=token)
+        return await render("api_docs.html", csrf_token=token)
 
 
 def json_response(body: Any, status: int = 200) -> Response:  # noqa: ANN401 - whatever msgspec can write
