@@ -88,6 +88,7 @@ def main(
 @contextmanager
 def _server(*, smoke: bool) -> Iterator[EmbeddedServer]:
     """Run PostgreSQL on the data that is kept; for a smoke run on some that is thrown away."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was started with &
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="freshledger-bench-") as folder:
