@@ -152,7 +152,7 @@ async def _answer_unchanged() -> Response | None:
 
 
 def _not_modified(tag: str, version: int) -> Response:
-    answer = Response(status=304, headers={"Ledger-Version": str(version)})
+    answer = Response(b"", 304, headers={"Ledger-Version": str(version)})
     answer.set_etag(tag)
     for name in ("Content-Type", "Content-Length"):  # those of a body that is not sent
         answer.headers.pop(name, None)
