@@ -16,11 +16,11 @@ LOCK := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --fork-s
 	--exclude-newer P7D --generate-hashes --no-annotate --no-header --no-emit-index-url \
 	$(if $(upgrade),--upgrade)
 
-.PHONY: help setup serve demo diagnose test torture check fix migration lock
+.PHONY: help setup serve demo diagnose test torture bench bench-smoke check fix migration lock
 .NOTPARALLEL:
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV) $(VENDOR)/htmx.min.js  ## set everything up in .venv, development tools included
 
@@ -39,12 +39,19 @@ test: setup  ## run the tests on all cores (args="tests/cli -k psql" for some)
 torture: setup  ## check all it shows while everything around it breaks (args="--seconds 60")
 	@PYTHONPATH=tests $(BIN)/python -m proof.torture $(args)
 
-check: setup  ## everything CI checks: format, lint, types, floors, migrations, tests
+bench: $(BENCH) $(VENDOR)/htmx.min.js  ## measure it beside its peers; needs wrk (args="--line 1b --json found.json")
+	@$(BIN)/python -m benchmarks $(args)
+
+bench-smoke: $(BENCH) $(VENDOR)/htmx.min.js  ## the same, small, in under a minute: only that all of it works
+	@$(BIN)/python -m benchmarks --smoke $(args)
+
+check: setup  ## everything CI checks: format, lint, types, floors, migrations, the benchmark, tests
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --no-cache --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/freshledger migration check
+	@$(MAKE) --no-print-directory bench-smoke
 	$(BIN)/pytest -n auto
 
 fix: setup  ## format the code and mend what ruff can mend by itself

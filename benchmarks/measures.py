@@ -2,7 +2,7 @@
 
 A measure named "curve: <chart>: <series>: <x>" is a point of a curve: of the chart with that name,
 which is what its x-axis counts (rows, ledgers, users, open pages), of one of its lines, at x, a
-number. All points of a chart have one unit. Curves stand in the charts, not in the table:
+number above 0. All points of a chart have one unit. Curves stand in the charts, not in the table:
 
     Measure("5", "curve: rows: asset=ETH: 1000000", "ms", rounds)
 """
