@@ -49,7 +49,7 @@ async def test_a_row_shows_all_of_a_movement(client, base, psql, books, rows):
     text = await read(client, base)
     assert row_ids(text) == rows.ids[::-1]
     first = text[text.index(f'id="row-{rows.ids[2]}"') : text.index(f'id="row-{rows.ids[1]}"')]
-    assert "2024-03-03</span>" in first
+    assert ">2024-03-03 <span" in first
     assert "21:00</span>" in first  # noon in UTC
     assert "Asia/Tokyo" in text
     assert "0x52908400098527886E0F7030069857D2E4169EE7" in first  # with its checksum, whole

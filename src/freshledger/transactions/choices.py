@@ -3,16 +3,25 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import JSON, BigInteger, ColumnElement, bindparam, func, literal, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger import named
-from freshledger.contacts.repository import find_contacts, insert_contact
+from freshledger.contacts.repository import insert_contact
 from freshledger.database import AnyRow
 from freshledger.errors import NotFound
-from freshledger.labels.repository import find_labels
-from freshledger.models import Contact, Import, ImportFile, ImportRow, Label, Transaction, Wallet
+from freshledger.models import (
+    Contact,
+    Import,
+    ImportFile,
+    ImportRow,
+    Label,
+    SavedFilter,
+    Transaction,
+    Wallet,
+)
+from freshledger.transactions.saved_filters import SavedFilterRow
 
 OFFERED = 200
 """How many of a kind a menu holds; others are found by search or stand in the address."""
@@ -21,18 +30,20 @@ Choices = tuple[tuple[str, str, str | None], ...]
 """Of each: the value in the URL, its name, its colour if it has one."""
 
 
-async def list_choices(session: AsyncSession, *, ledger_id: int) -> dict[str, Choices]:
-    """Return wallets, assets, labels and contacts to choose from, by the filter's name."""
-    labels = await find_labels(session, ledger_id=ledger_id, limit=OFFERED)
-    contacts = await find_contacts(session, ledger_id=ledger_id, limit=OFFERED)
-    wallets = await list_wallet_names(session, ledger_id=ledger_id)
-    assets = await list_assets(session, ledger_id=ledger_id)
-    return {
-        "wallet": tuple((str(identifier), name, None) for identifier, name in wallets),
-        "asset": tuple((asset, asset, None) for asset in assets),
-        "label": tuple((str(identifier), name, color) for identifier, name, color in labels),
-        "contact": tuple((str(identifier), name, None) for identifier, name in contacts),
+async def list_choices(
+    session: AsyncSession, *, ledger_id: int, user_id: int
+) -> tuple[dict[str, Choices], tuple[SavedFilterRow, ...]]:
+    """Return what filters offer, by the filter's name, and the user's saved filters: one statement.
+
+    Wallets, assets, labels and contacts to choose from.
+    """
+    found = (await session.execute(_CHOICES, {"ledger": ledger_id, "user": user_id})).one()
+    saved = tuple(SavedFilterRow(*row) for row in found.saved or ())
+    offered = {
+        name: tuple((str(value), text, color) for value, text, color in found._mapping[name] or ())  # noqa: SLF001 - SQLAlchemy's public name for it
+        for name in ("wallet", "asset", "label", "contact")
     }
+    return offered, saved
 
 
 async def list_wallet_names(
@@ -44,22 +55,53 @@ async def list_wallet_names(
     return tuple((row.id, row.name) for row in await session.execute(statement))
 
 
-async def list_assets(session: AsyncSession, *, ledger_id: int) -> tuple[str, ...]:
-    """Return the first assets of the ledger by symbol.
+def _assets() -> Any:  # noqa: ANN401 - a select
+    """Select the first assets of the ledger by symbol.
 
     Hops from each to the next in the index: a DISTINCT would read all rows.
     """
-    asset = Transaction.asset
+    asset = Transaction.__table__.c.asset
 
     def next_after(*which: Any) -> Any:  # noqa: ANN401 - conditions in, a select out
-        rows = select(asset).where(Transaction.ledger_id == ledger_id, *which)
+        rows = select(asset).where(Transaction.__table__.c.ledger_id == _LEDGER, *which)
         return rows.order_by(asset).limit(1).scalar_subquery()
 
     hops = select(next_after().label("asset")).cte("hops", recursive=True)
     following = select(next_after(asset > hops.c.asset)).where(hops.c.asset.is_not(None))
     hops = hops.union_all(following)
-    found = select(hops.c.asset).where(hops.c.asset.is_not(None)).limit(OFFERED)
-    return tuple((await session.execute(found)).scalars())
+    return select(hops.c.asset).where(hops.c.asset.is_not(None)).limit(OFFERED)
+
+
+def _named(table: Any, *columns: str) -> Any:  # noqa: ANN401 - a table in, a select out
+    """Select the first of a ledger's rows by name."""
+    rows = select(*(table.c[name] for name in columns)).where(table.c.ledger_id == _LEDGER)
+    return rows.order_by(func.lower(table.c.name), table.c.id).limit(OFFERED)
+
+
+def _array(rows: Any, *columns: str | None) -> Any:  # noqa: ANN401 - a select in, a column out
+    """Return the rows as one JSON array of arrays, in their order."""
+    rows = rows.subquery()
+    values = [null() if name is None else rows.c[name] for name in columns]
+    arrays = func.json_agg(func.json_build_array(*values), type_=JSON())
+    return select(arrays).select_from(rows).scalar_subquery()
+
+
+_LEDGER: ColumnElement[int] = bindparam("ledger", type_=BigInteger())
+_WALLETS, _LABELS, _CONTACTS, _SAVED = (
+    model.__table__ for model in (Wallet, Label, Contact, SavedFilter)
+)
+_CHOICES = select(
+    _array(_named(_WALLETS, "id", "name"), "id", "name", None).label("wallet"),
+    _array(_assets(), "asset", "asset", None).label("asset"),
+    _array(_named(_LABELS, "id", "name", "color"), "id", "name", "color").label("label"),
+    _array(_named(_CONTACTS, "id", "name"), "id", "name", None).label("contact"),
+    _array(
+        _named(_SAVED, "id", "name", "query").where(
+            _SAVED.c.user_id == bindparam("user", type_=BigInteger())
+        ),
+        "id", "name", "query",
+    ).label("saved"),
+)  # fmt: skip
 
 
 async def list_sources(

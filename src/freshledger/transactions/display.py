@@ -70,54 +70,63 @@ def _is_right(pair: tuple[str, str]) -> bool:
     return pair[0].removeprefix(NOT) not in ranges
 
 
-def shown_rows(
-    rows: Sequence[TransactionRow], *, zone: ZoneInfo, together: bool
-) -> list[dict[str, Any]]:
-    """Return the rows with their texts; `together` puts those of one group beside each other.
+def in_groups(
+    rows: Sequence[TransactionRow], *, together: bool
+) -> list[tuple[TransactionRow, str]]:
+    """Return rows with their place in their group: start, middle, end, or "" if alone.
 
-    Only rows of the very same time move: what arrived between the legs of a trade.
+    `together` puts those of one group beside each other. Only rows of the very same time move:
+    what arrived between the legs of a trade.
     """
     if together:
         rows = [row for _, same in groupby(rows, _moment) for row in _by_group(list(same))]
-    shown = [shown_row(row, zone) for row in rows]
-    keys = [row.group_key for row in rows]
-    for index, row in enumerate(shown):
-        row["group_first"] = index == 0 or keys[index - 1] != keys[index]
-        row["group_last"] = index == len(keys) - 1 or keys[index + 1] != keys[index]
-    return shown
+    placed: list[tuple[TransactionRow, str]] = []
+    for _, same in groupby(rows, _group):
+        group = list(same)
+        places = ["start", *["middle"] * (len(group) - 2), "end"] if len(group) > 1 else [""]
+        placed += zip(group, places, strict=True)
+    return placed
 
 
 def shown_row(row: TransactionRow, zone: ZoneInfo) -> dict[str, Any]:
     """Return a row with its texts."""
-    local = row.occurred_at.astimezone(zone)
+    moment = moment_text(row.occurred_at, zone)
     return asdict(row) | {
-        "group_first": True,
-        "group_last": True,
-        "day": local.date().isoformat(),
-        "hour": f"{local:%H:%M}",
-        "moment": moment_text(row.occurred_at, zone),
+        "day": moment[:10],
+        "hour": moment[11:16],
+        "moment": moment,
         "amount_text": format_amount(row.amount),
         "counterparty": display_address(row.counterparty) if row.counterparty else None,
         "own_address": display_address(row.own_address) if row.own_address else None,
         "contract": display_address(row.contract) if row.contract else None,
-        "fiat_text": _fiat_text(row),
+        "fiat_text": fiat_text(row),
     }
 
 
 def moment_text(moment: datetime, zone: ZoneInfo) -> str:
-    """Write a time in a zone to the second, with its offset from UTC."""
-    local = moment.astimezone(zone)
-    fraction = f".{local:%f}".rstrip("0") if local.microsecond else ""
-    return f"{local:%Y-%m-%d %H:%M:%S}{fraction} {local.isoformat()[-6:]}"
+    """Write a time in a zone, such as 2026-01-31 12:00:00 +01:00: to the second, or exactly."""
+    local = moment.astimezone(zone).isoformat(" ")
+    text = local[:26].rstrip("0") if moment.microsecond else local[:19]
+    return f"{text} {local[-6:]}"
 
 
-def span_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def fiat_text(row: TransactionRow) -> str | None:
+    """Write what a movement was worth by its source, None where that said nothing."""
+    if row.fiat_value is None:
+        return None
+    whole, _, fraction = format_amount(row.fiat_value).partition(".")
+    grouped = f"{int(whole):,}" if whole not in {"-0", "-"} else whole
+    return f"{grouped}{'.' + fraction if fraction else ''} {row.fiat_currency or ''}".strip()
+
+
+def span_text(rows: Sequence[TransactionRow], zone: ZoneInfo) -> str:
     """Say what stands on a page: how many rows, of which days."""
     if not rows:
         return ""
     count = f"{len(rows):,} transaction" + ("s" if len(rows) != 1 else "")
-    days = sorted(row["day"] for row in rows)
-    return f"{count}, {days[0]}" + (f" to {days[-1]}" if days[0] != days[-1] else "")
+    moments = [row.occurred_at for row in rows]
+    first, last = (end(moments).astimezone(zone).date().isoformat() for end in (min, max))
+    return f"{count}, {first}" + (f" to {last}" if first != last else "")
 
 
 def shown_totals(totals: Totals) -> dict[str, Any]:
@@ -259,14 +268,10 @@ def _moment(row: TransactionRow) -> datetime:
     return row.occurred_at
 
 
+def _group(row: TransactionRow) -> str:
+    return row.group_key
+
+
 def _by_group(rows: list[TransactionRow]) -> Iterable[TransactionRow]:
     order = {key: place for place, key in enumerate(dict.fromkeys(r.group_key for r in rows))}
     return sorted(rows, key=lambda row: order[row.group_key])
-
-
-def _fiat_text(row: TransactionRow) -> str | None:
-    if row.fiat_value is None:
-        return None
-    whole, _, fraction = format_amount(row.fiat_value).partition(".")
-    grouped = f"{int(whole):,}" if whole not in {"-0", "-"} else whole
-    return f"{grouped}{'.' + fraction if fraction else ''} {row.fiat_currency or ''}".strip()

@@ -83,7 +83,7 @@ async def _show(
     return await render(
         "transactions/show.html",
         row=display.shown_row(row, clock.zone),
-        group=display.shown_rows(group, zone=clock.zone, together=False),
+        group=[display.shown_row(other, clock.zone) for other in group],
         sources=[(s, display.moment_text(s.created_at, clock.zone)) for s in sources],
         types=[(kind, kind.capitalize()) for kind in TYPES],
         values=values if values is not None else texts | {"contact": row.contact or ""},

@@ -1,22 +1,27 @@
 """The transactions page: the list with its filters, and its sums, which come by themselves."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 from quart import Blueprint, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
+from freshledger.amounts import format_amount
 from freshledger.errors import Invalid
-from freshledger.paging import MAX_LIMIT
-from freshledger.transactions import additions, choices, display, edits, saved_filters, selections
+from freshledger.paging import MAX_LIMIT, Page
+from freshledger.transactions import additions, choices, display, edits, markup, selections
 from freshledger.transactions.display import Asked
 from freshledger.transactions.filters import PAGING, SORTS, Paging
 from freshledger.transactions.lists import cursor_from
 from freshledger.transactions.lists import list_transactions as list_rows
 from freshledger.transactions.periods import Clock
 from freshledger.transactions.repository import find_names
+from freshledger.transactions.rows import TransactionRow
 from freshledger.transactions.totals import get_totals
 from freshledger.web.context import ledger, viewer
+from freshledger.web.markup import fraction_class
 from freshledger.web.rendering import render
 from freshledger.web.session import current_session
 
@@ -25,6 +30,7 @@ for _room in (edits.blueprint, additions.blueprint, selections.blueprint):
     blueprint.register_blueprint(_room)
 
 ROOT = "/ledgers/<int:ledger_id>/transactions"
+MENUS = ("wallet", "asset", "type", "label", "contact", "chain", "status")
 LIMITS = (25, 50, 100, 250, MAX_LIMIT)
 OTHERS = (*PAGING, "totals", "seen")
 """What a list's address may hold beside its filter: `totals=1` asks for rows and sums of one
@@ -41,7 +47,7 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
         except Invalid as error:
             asked = Asked(asked.args, asked.where, asked.paging, error)
     session = current_session()
-    page = await _frame(session, asked) | {"rows": [], "rows_version": ledger().version}
+    page = await _frame(session, asked) | {"rows": "", "rows_version": ledger().version}
     return await _render(page), 422
 
 
@@ -78,34 +84,43 @@ async def _read_page(asked: Asked, ledger_id: int) -> dict[str, Any]:
         page["totals"] = display.shown_totals(totals)
     if found.rows:
         page["anchor"] = cursor_from(found.rows[0], ledger_id=ledger_id, sort=asked.paging.sort)
-    by_time = asked.paging.sort.endswith("time")
-    rows = display.shown_rows(found.rows, zone=clock.zone, together=by_time)
-    turns = {name: _turn(asked, getattr(found, name)) for name in ("previous", "next")}
-    if turns["previous"] or turns["next"]:
-        turns |= {name: _turn(asked, getattr(found, name)) for name in ("first", "last")}
-    return page | {"rows": rows, "rows_version": version, "turns": turns} | _empty(asked, rows)
+    return page | _empty(asked, found.rows) | {
+        "rows": _rows(found.rows, asked, clock, editable=page["editable"]),
+        "fractions": fraction_class(format_amount(row.amount) for row in found.rows),
+        "span_text": display.span_text(found.rows, clock.zone),
+        "rows_version": version,
+        "turns": _turns(found, asked, page["base"]),
+    }  # fmt: skip
+
+
+def _rows(found: Sequence[TransactionRow], asked: Asked, clock: Clock, *, editable: bool) -> str:
+    contacts = url_for("contacts.list_contacts", ledger_id=ledger().id)
+    place = markup.Place(_base(), contacts, clock.zone, editable)
+    placed = display.in_groups(found, together=asked.paging.sort.endswith("time"))
+    return markup.rows(placed, place)
 
 
 async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 - a session
     """Return what stands around the rows: filters, chips, saved filters, addresses."""
     ledger_id, base = ledger().id, _base()
     names = await find_names(session, ledger_id=ledger_id, where=asked.where)
-    offered = await choices.list_choices(session, ledger_id=ledger_id)
-    saved = await saved_filters.list_saved_filters(
+    offered, saved = await choices.list_choices(
         session, ledger_id=ledger_id, user_id=viewer().user_id
     )
     filtered = display.address_of("", asked.where)
+    controls = display.controls(asked, offered, names)
     return {
         "asked": asked,
         "base": base,
         "saved": [(row, f"{base}?{row.query}", f"?{row.query}" == filtered) for row in saved],
+        "menus": {name: _menu(name, controls[name]) for name in MENUS},
         "filter_query": filtered.removeprefix("?"),
         "chips": display.shown_chips(asked, names, base),
-        "controls": display.controls(asked, offered, names),
+        "controls": controls,
         "presets": display.presets(asked, base),
         "problems": _problems(asked.problem),
         "limits": LIMITS,
-        "sorts": {sort: _sorted(asked, sort) for sort in SORTS},
+        "sorts": {sort: _sorted(asked, sort, base) for sort in SORTS},
         "editable": edits.is_editable(),
         "exports": "exports.new_export" in current_app.view_functions,
     }
@@ -116,24 +131,36 @@ def _problems(error: Invalid | None) -> dict[str, str]:
     return {error.field or "": error.sentence} if error else {}
 
 
+def _menu(name: str, choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a filter's menu shows; `key` names its choices."""
+    html, key = markup.options(name, choices)
+    on = sum(choice["on"] + choice["off"] for choice in choices)
+    return {"html": html, "key": key, "on": on, "count": len(choices)}
+
+
 def _base() -> str:
     return url_for("transactions.list_transactions", ledger_id=ledger().id)
 
 
-def _turn(asked: Asked, cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
+def _turns(found: Page[TransactionRow], asked: Asked, base: str) -> dict[str, str | None]:
+    """Return the addresses of the pages that can be turned to; all None on an only page."""
+    turns = {name: getattr(found, name) for name in ("previous", "next", "first", "last")}
+    if not (turns["previous"] or turns["next"]):
+        return dict.fromkeys(turns)
     paging = asked.paging
-    there = Paging(paging.sort, paging.limit, cursor, default_limit=paging.default_limit)
-    return display.address_of(_base(), asked.where, there)
+    there = partial(Paging, paging.sort, paging.limit, default_limit=paging.default_limit)
+    return {
+        name: cursor and display.address_of(base, asked.where, there(cursor=cursor))
+        for name, cursor in turns.items()
+    }
 
 
-def _sorted(asked: Asked, sort: str) -> str:
+def _sorted(asked: Asked, sort: str, base: str) -> str:
     paging = Paging(sort, asked.paging.limit, default_limit=asked.paging.default_limit)
-    return display.address_of(_base(), asked.where, paging)
+    return display.address_of(base, asked.where, paging)
 
 
-def _empty(asked: Asked, rows: list[Any]) -> dict[str, bool]:
+def _empty(asked: Asked, rows: Sequence[TransactionRow]) -> dict[str, bool]:
     """Tell why there are no rows: nothing at all, nothing that matches, or nothing from here on."""
     placed = bool(asked.paging.cursor or asked.paging.at)
     filtered = bool(asked.where.terms)
@@ -153,6 +180,5 @@ async def _render(page: dict[str, Any]) -> str:
         partial="HX-Request" in request.headers,
         zone=viewer().time_zone,
         sums_key=blake2b(sums, digest_size=8).hexdigest(),
-        span_text=display.span_text(page["rows"]),
         **page,
     )

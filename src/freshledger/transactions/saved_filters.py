@@ -21,25 +21,15 @@ class SavedFilterRow(msgspec.Struct, frozen=True):
     query: str
 
 
-async def list_saved_filters(
-    session: AsyncSession, *, ledger_id: int, user_id: int
-) -> tuple[SavedFilterRow, ...]:
-    """Return the user's filters of a ledger by name."""
-    statement = (
-        select(SavedFilter.id, SavedFilter.name, SavedFilter.query)
-        .where(SavedFilter.ledger_id == ledger_id, SavedFilter.user_id == user_id)
-        .order_by(func.lower(SavedFilter.name), SavedFilter.id)
-    )
-    return tuple(SavedFilterRow(*row) for row in await session.execute(statement))
-
-
 async def insert_saved_filter(
     session: AsyncSession, *, ledger_id: int, user_id: int, name: str, query: str
 ) -> str:
     """Save a filter and return its name as stored; raises Invalid, and Conflict if it is taken."""
     name = named.clean_name(name)
-    there = await list_saved_filters(session, ledger_id=ledger_id, user_id=user_id)
-    if len(there) >= MOST:
+    theirs = select(func.count()).where(
+        SavedFilter.ledger_id == ledger_id, SavedFilter.user_id == user_id
+    )
+    if (await session.execute(theirs)).scalar_one() >= MOST:
         raise Invalid(f"name: {MOST} filters are saved already; delete one first", field="name")
     statement = (
         insert(SavedFilter)

@@ -20,6 +20,7 @@ from quart import (
 )
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from freshledger.web import markup
 from freshledger.web.context import find_ledger, find_viewer
 
 NOTICE_COOKIE = "freshledger_notice"
@@ -32,6 +33,7 @@ class Templates(Environment):
 
     def __init__(self, app: Quart, **options: Any) -> None:  # noqa: ANN401 - Jinja's
         super().__init__(loader=app.create_global_jinja_loader(), **options)
+        self.globals["markup"] = markup
 
 
 def asks_for_body() -> bool:

@@ -1,4 +1,5 @@
-/* [data-copy="text"] copies exactly that text. */
+/* [data-copy="text"] copies exactly that text; a .copy without it the tooltip of what it stands
+   in, or else the text before it. */
 (() => {
   "use strict";
   const shown = 1200; // milliseconds the button says that it has copied
@@ -25,11 +26,14 @@
     }
   };
 
+  const textOf = (button) =>
+    button.dataset.copy ?? (button.parentElement.title || button.previousElementSibling.textContent);
+
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
+    const button = event.target.closest("[data-copy], .copy");
     if (!button) return;
     event.preventDefault();
-    const copied = await copy(button.dataset.copy);
+    const copied = await copy(textOf(button));
     button.focus();
     if (!copied) {
       document.dispatchEvent(

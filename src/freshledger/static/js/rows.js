@@ -5,10 +5,10 @@
      input[data-select-all]           all rows of the page
      #bulk (.bulkbar)                 shown while rows are selected; [data-bulk-count] tells how many
      input[data-bulk-every]           "all N matches" instead of the selected rows
-     [data-key="l"] in a row          what the key opens: a popover's <details> or a button
      a[data-row-link]                 what Enter opens
      a[data-edit="label"]             puts <template id="edit-label">, a popover, into its row; the
-                                      row's data-url, data-version, data-txid… are filled in
+                                      row's address, version, txid… are filled in. In a row that
+                                      has the focus its first letter does the same
      input[data-known="id"]           completed by that <datalist>, fetched from its data-from
 
    The selection is kept by row id and put back after rows were fetched again. */
@@ -105,22 +105,32 @@
     for (const popover of all("[data-editor]")) popover.remove();
   };
 
+  const urlOf = (row) => `${row.closest("table").dataset.base}/${row.dataset.row}`;
+
+  // What a row is about, as it is shown in it; undefined where it has none.
+  const PARTS = {
+    txid: (row) => row.dataset.txid ?? $(".txid > .hash", row)?.textContent,
+    counterparty: (row) => $(".address[title]", row)?.title ?? $(".address > .hash", row)?.textContent,
+    contract: (row) => $(".m-asset > .copy", row)?.dataset.copy,
+    group: (row) => row.dataset.group,
+  };
+
   const fillForm = (form, row) => {
-    form.setAttribute("action", `${row.dataset.url}/${form.dataset.part}`);
+    form.setAttribute("action", `${urlOf(row)}/${form.dataset.part}`);
     const { version, note, contact } = form.elements;
     version.value = row.dataset.version;
-    if (note) note.value = $(".note", row)?.title ?? "";
+    if (note) note.value = $(".note", row)?.textContent ?? "";
     if (contact) contact.value = $(".address__contact", row)?.textContent ?? "";
   };
 
   const fillMenu = (menu, row) => {
-    const list = row.dataset.url.replace(/\/\d+$/, "");
+    const list = row.closest("table").dataset.base;
     for (const item of all("[data-part]", menu)) {
       const part = item.dataset.part;
       const name = part.replace("same-", "");
-      if (part === "open") item.href = row.dataset.url;
-      else if (name !== part) item.href = `${list}?${new URLSearchParams({ [name]: row.dataset[name] ?? "" })}`;
-      else item.dataset.copy = row.dataset[part] ?? "";
+      if (part === "open") item.href = urlOf(row);
+      else if (name !== part) item.href = `${list}?${new URLSearchParams({ [name]: PARTS[name](row) })}`;
+      else item.dataset.copy = PARTS[part](row);
     }
   };
 
@@ -134,7 +144,7 @@
     const popover = template.content.firstElementChild.cloneNode(true);
     popover.dataset.editor = link.dataset.edit;
     for (const part of all("[data-if]", popover)) {
-      if (row.dataset[part.dataset.if] === undefined) part.remove();
+      if (PARTS[part.dataset.if](row) === undefined) part.remove();
     }
     for (const form of all("form", popover)) fillForm(form, row);
     if (popover.matches(".rowmenu")) fillMenu(popover, row);
@@ -197,11 +207,9 @@
   };
 
   const press = (row, key) => {
-    const target = $(`[data-key="${CSS.escape(key)}"]`, row);
-    if (!target) return false;
-    if (target.matches("details")) target.open = true;
-    else target.click();
-    return true;
+    const link = all("a[data-edit]", row).find(({ dataset }) => dataset.edit !== "more" && dataset.edit.startsWith(key));
+    link?.click();
+    return Boolean(link);
   };
 
   const act = (row, key) => {
