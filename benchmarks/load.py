@@ -13,6 +13,8 @@ TIMEOUT = 60
 """Seconds: whoever counts a million rows sixteen times at once takes some of them."""
 
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_READ = re.compile(r"requests in .*, ([\d.]+)([KMG]?)B read")
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 _LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)\s*$", re.MULTILINE)
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -22,9 +24,13 @@ _REQUESTS = re.compile(r"^\s+(\d+) requests in", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw: answers, answers a second, and milliseconds that half and 99 of 100 took."""
+    """What wrk saw: answers, answers a second, and milliseconds that half and 99 of 100 took.
+
+    `read` is how many bytes came, the last answers cut off among them, to three digits.
+    """
 
     requests: int
+    read: float
     rate: float
     p50: float
     p99: float
@@ -48,8 +54,11 @@ async def run_wrk(url: str, headers: Mapping[str, str], seconds: float) -> Load:
 
 
 def _read(output: str) -> Load:
-    requests, rate = _REQUESTS.search(output), _RATE.search(output)
+    requests, read, rate = (one.search(output) for one in (_REQUESTS, _READ, _RATE))
     latency = {share: float(n) * _MS[unit] for share, n, unit in _LATENCY.findall(output)}
-    if requests is None or rate is None or set(latency) != {"50", "99"}:
+    if requests is None or read is None or rate is None or set(latency) != {"50", "99"}:
         raise click.ClickException(f"wrk said something else: {output}")
-    return Load(int(requests[1]), float(rate[1]), latency["50"], latency["99"])
+    if not int(requests[1]):
+        raise click.ClickException(f"nothing was answered: {output}")
+    size = float(read[1]) * _UNITS[read[2]]
+    return Load(int(requests[1]), size, float(rate[1]), latency["50"], latency["99"])

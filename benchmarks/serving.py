@@ -25,6 +25,11 @@ class Served:
     address: str
     process: psutil.Process
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process and its children have had so far."""
+        times = (one.cpu_times() for one in (self.process, *self.process.children(recursive=True)))
+        return sum(one.user + one.system for one in times)
+
 
 def free_port() -> int:
     """Return a port that nobody listens on at this moment."""

@@ -13,6 +13,8 @@ from freshledger.transactions.shapes import page_out
 ROWS = 50
 NEWEST = "-time"
 
+Answers = Sequence[Sequence[asyncpg.Record]]
+
 
 class _Record:
     """An asyncpg record as freshledger reads one of SQLAlchemy's."""
@@ -31,7 +33,12 @@ async def learn_types(connection: asyncpg.Connection) -> None:
     )
 
 
-def body_of(answers: Sequence[Sequence[asyncpg.Record]], ledger_id: int) -> bytes:
+def version_of(answers: Answers) -> int:
+    """Return the version of the ledger that the answers show."""
+    return int(answers[-1][0]["ledger_version"])
+
+
+def body_of(answers: Answers, ledger_id: int) -> bytes:
     """Return the answer's body; `answers` are those of the statements, in their order."""
     records = answers[-1]
     rows = [lists.as_row(_Record(record)) for record in records]
@@ -43,4 +50,4 @@ def body_of(answers: Sequence[Sequence[asyncpg.Record]], ledger_id: int) -> byte
         scope=f"{ledger_id}:{NEWEST}",
         key=lists._key(by_amount=False),  # noqa: SLF001 - it follows what is inside
     )
-    return msgspec.json.encode(page_out(page, records[0]["ledger_version"], None))
+    return msgspec.json.encode(page_out(page, version_of(answers), None))

@@ -17,7 +17,7 @@ import uvloop
 from hypercorn.asyncio import serve
 from quart import Quart, Response, request
 
-from benchmarks.peers.bare_answer import body_of, learn_types
+from benchmarks.peers.bare_answer import body_of, learn_types, version_of
 from benchmarks.peers.statements import HTTP_NOT_MODIFIED, Recorded, Statement, record
 from freshledger.cli.listening import hypercorn_config, listen
 from freshledger.settings import Settings
@@ -44,7 +44,9 @@ def make_app(recorded: Recorded, pool: asyncpg.Pool) -> Quart:
             answers = [await connection.fetch(*_sent(one, asked)) for one in recorded.page]
         if not all(answers):
             return Response(b"", HTTP_UNAUTHORIZED)
-        return Response(body_of(answers, ledger_id), content_type="application/json")
+        tag = f'"{version_of(answers)}"'
+        body = body_of(answers, ledger_id)
+        return Response(body, headers={"ETag": tag, "Content-Type": "application/json"})
 
     return app
 
