@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from benchmarks.lines import imports
+from benchmarks.lines import imports, pages
 
-MODULES: tuple[ModuleType, ...] = (imports,)
+MODULES: tuple[ModuleType, ...] = (imports, pages)
 """Each with LINES and `async def measure(bench: Bench) -> list[Measure]`."""

@@ -26,7 +26,8 @@ def flask(port: int) -> Sequence[str]:
 
 def django(port: int) -> Sequence[str]:
     """Django REST framework on gunicorn."""
-    return _gunicorn("benchmarks.peers.django_app:application", port)
+    told = "DJANGO_SETTINGS_MODULE=benchmarks.peers.django_settings"
+    return [*_gunicorn("django.core.wsgi:get_wsgi_application()", port), "--env", told]
 
 
 def fastapi(port: int) -> Sequence[str]:
