@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from books import Books, make_books
-from cli.conftest import serving
+from cli.conftest import SECONDS, serving
 
 STREAMS = 50
 LAST = b'event: closed\ndata: {"reason":"shutdown"}\n\n\r\n0\r\n\r\n'
@@ -82,7 +82,7 @@ def opened(place: tuple[str, int], books: Books) -> socket.socket:
 
 def _connected(place: tuple[str, int]) -> socket.socket:
     """It prints its address a moment before it takes connections."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + SECONDS
     while True:
         try:
             return socket.create_connection(place, timeout=10)
