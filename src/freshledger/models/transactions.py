@@ -132,8 +132,8 @@ class Transaction(Base):
             "id",
         ),
         Index(
-            "ix_transactions_note",
-            text("to_tsvector('simple'::regconfig, note)"),
+            "ix_transactions_words",
+            text("placed_words(ledger_id, occurred_at, note)"),
             postgresql_using="gin",
             postgresql_where=text("note <> ''"),
         ),

@@ -7,26 +7,23 @@ is left of a filter is checked on the rows that come.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    DateTime,
     FromClause,
-    Numeric,
+    Integer,
     and_,
     any_,
-    bindparam,
     func,
     literal_column,
     select,
     true,
-    tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, array, distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, array, distinct_on
 
 from freshledger.database import AnySelect
 from freshledger.models import Contact, ContactAddress, Label, Transaction, TransactionLabel
@@ -41,14 +38,19 @@ from freshledger.transactions.conditions import (
     named,
     note_words,
     prefixes,
+    spans_of,
     url_name,
     words,
 )
+from freshledger.transactions.ordering import Order
 
 _ROWS = Transaction.__table__
 _LEADING_COLUMNS = {**COLUMNS, "label": "label_id"}
-WINDOW = 2000
+WINDOW = 500
 """How many rows a search for words walks before it asks the index of words."""
+
+_MONTH: ColumnElement[Any] = literal_column("interval '30 days'")
+_FIRST_MONTH: ColumnElement[Any] = literal_column("timestamptz '1970-01-01T00:00:00Z'")
 
 _LEADS = (
     ("txid",),
@@ -75,48 +77,6 @@ _LEADS = (
     ("status",),
 )
 """Names that an index serves together, the likely few rows first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order of rows, whether it descends, and where in it the rows begin, if anywhere.
-
-    The parameters of the place are place_amount, place_time and place_id; `inclusive` keeps
-    the row at that place.
-    """
-
-    by_amount: bool
-    descending: bool
-    placed: bool = False
-    inclusive: bool = False
-
-    @property
-    def opposite(self) -> "Order":
-        """The order of the rows on the other side of the place."""
-        return replace(self, descending=not self.descending, inclusive=not self.inclusive)
-
-    def columns(self, row: FromClause) -> tuple[ColumnElement[Any], ...]:
-        """Return what rows are ordered by; of a link to a label the same columns."""
-        identifier = row.c.transaction_id if "transaction_id" in row.c else row.c.id
-        amount = (func.abs(row.c.amount),) if self.by_amount else ()
-        return (*amount, row.c.occurred_at, identifier)
-
-    def sorting(self, row: FromClause) -> list[ColumnElement[Any]]:
-        """Return the ORDER BY."""
-        return [c.desc() if self.descending else c.asc() for c in self.columns(row)]
-
-    def place(self, row: FromClause) -> list[Condition]:
-        """Return the condition for rows from the place on."""
-        if not self.placed:
-            return []
-        amount = (bindparam("place_amount", type_=Numeric()),) if self.by_amount else ()
-        place = tuple_(
-            *amount,
-            bindparam("place_time", type_=DateTime(timezone=True)),
-            bindparam("place_id", type_=BigInteger),
-        )
-        sign = ("<" if self.descending else ">") + ("=" if self.inclusive else "")
-        return [tuple_(*self.columns(row)).bool_op(sign)(place)]
 
 
 def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
@@ -193,19 +153,20 @@ def _by_label(
 
 def _by_text(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     """Merge the first rows by note, by label, by contact and by transaction id."""
-    (text,), rest = _split(("q",), shape)
-    left = _Rest([], rest, order, limit)
+    text = next(part for part in shape if part.name == "q" and not part.negated)
+    rest = [part for part in shape if part is not text]
     labels, contacts = (
         named(text, model.__table__).with_only_columns(model.id.label("value")).subquery(name)
         for model, name in ((Label, "labels"), (Contact, "contacts"))
     )
+    alone, by_asset = _Rest([], rest, order, limit), _rest(("asset",), rest, order, limit)
     return _merged(
         order,
         limit,
-        *_note_branches(text, left),
-        _txid_branch(text, left),
-        _label_branch(labels, left),
-        *_contact_branches(contacts, left),
+        *_note_branches(text, alone),
+        _txid_branch(text, alone),
+        _label_branch(labels, _rest(("asset", "wallet", "type"), rest, order, limit)),
+        *_contact_branches(contacts, by_asset),
     )
 
 
@@ -219,44 +180,78 @@ class _Rest:
     limit: ColumnElement[int]
 
 
+def _rest(
+    names: Sequence[str], rest: Sequence[Part], order: Order, limit: ColumnElement[int]
+) -> _Rest:
+    """Let the first of the names that the filter has lead as well."""
+    name = next((name for name in names if _leads((name,), tuple(rest))), None)
+    others = [part for part in rest if part.name == name and not part.negated]
+    return _Rest(others, [part for part in rest if part not in others], order, limit)
+
+
 def _note_branches(text: Part, left: _Rest) -> tuple[AnySelect, AnySelect]:
     """Look for the words in the next notes, and by the index of words only if that is too few.
 
-    A word that many notes have is soon met; sorting all its rows would take long. Of one that
-    few have the index finds all at once, where to walk would be to walk to the end.
+    A word that many notes have is soon met. Of one that few have the index finds those of
+    each month, where to walk would be to walk to the end.
     """
-    rows, order = _ROWS.alias("t"), left.order
-    next_rows = _first(rows, (), order, literal_column(str(WINDOW))).subquery("next_rows")
+    window: ColumnElement[int] = literal_column(str(WINDOW))
+    next_rows = top(tuple(left.rest), left.order, window).cte()
     near = (
         select(next_rows)
         .where(note_words(next_rows).bool_op("@@")(words(text)))
-        .where(*conditions(left.rest, next_rows))
-        .order_by(*order.sorting(next_rows))
+        .order_by(*left.order.sorting(next_rows))
         .limit(left.limit)
         .cte()
     )
-    too_few = select(func.count() < left.limit).select_from(near).scalar_subquery()
-    noted = note_words(rows).bool_op("@@")(words(text))
+    walked, met = (
+        select(func.count()).select_from(one).scalar_subquery() for one in (next_rows, near)
+    )
+    months = _months(left, and_(walked == window, met < left.limit))
+    rows = _ROWS.alias("t")
+    place = func.placed_words(rows.c.ledger_id, rows.c.occurred_at, rows.c.note)
+    query = func.placed_query(LEDGER, months.c.month, words(text), type_=TSQUERY)
     some = rows.c.note != literal_column("''")
-    return select(near), _sorted(rows, left, too_few, some, noted)
+    noted = note_words(rows).bool_op("@@")(words(text))
+    of_month = _sorted(months, rows, left, some, place.bool_op("@@")(query), noted)
+    # Months come in the page's order, and so do the rows of each: a nested loop is the only
+    # way to a lateral table, and ends as soon as it has given enough.
+    return select(near), _per_value((months,), of_month).limit(left.limit)
+
+
+def _months(left: _Rest, needed: Condition) -> FromClause:
+    """Return the months that have rows, in the page's order, from its place on, if needed."""
+    rows, order = _ROWS.alias("t"), left.order
+    dates = [part for part in left.rest if part.name == "dates" and not part.many]
+    first = (
+        select(func.month_of(rows.c.occurred_at, type_=Integer).label("month"))
+        .where(rows.c.ledger_id == LEDGER, *conditions(dates, rows))
+        .order_by(*order.sorting(rows))
+        .limit(1)
+    )
+    months = first.where(needed, *order.place(rows)).cte(recursive=True)
+    begins = _FIRST_MONTH + months.c.month * _MONTH
+    beyond = rows.c.occurred_at < begins
+    if not order.descending:
+        beyond = rows.c.occurred_at >= begins + _MONTH
+    following = first.where(beyond).correlate(months).scalar_subquery()
+    return months.union_all(select(following).where(months.c.month.is_not(None)))
 
 
 def _txid_branch(text: Part, left: _Rest) -> AnySelect:
     rows, txids = _ROWS.alias("t"), prefixes(text)
     begins = begins_between(rows.c.txid, txids.c.low, txids.c.high)
-    return _per_value((txids,), _sorted(rows, left, begins))
+    return _per_value((txids,), _sorted(txids, rows, left, begins))
 
 
-def _sorted(rows: FromClause, left: _Rest, *found: Condition) -> AnySelect:
-    """Select the first rows of what an index of text finds, which is in no order.
+def _sorted(each: FromClause, rows: FromClause, left: _Rest, *found: Condition) -> AnySelect:
+    """Select the first of all rows that an index of text finds for a row of `each`.
 
-    The sum with zero keeps the planner from walking the index of times instead: it cannot know
-    how rare a word is.
+    OFFSET 0 keeps the planner from walking another index instead, in the page's order or by
+    the rest of the filter: it cannot know how rare a word is.
     """
-    all_of_them = _first(rows, left.rest, left.order, left.limit, *found).order_by(None)
-    time = rows.c.occurred_at + literal_column("interval '0'")
-    keys = (time, rows.c.id)
-    return all_of_them.order_by(*(k.desc() if left.order.descending else k.asc() for k in keys))
+    by_text = select(rows).where(rows.c.ledger_id == LEDGER, *found).offset(literal_column("0"))
+    return _first(by_text.correlate(each).subquery("by_text"), left.rest, left.order, left.limit)
 
 
 def _contact_branches(contacts: FromClause, left: _Rest) -> tuple[AnySelect, AnySelect]:
@@ -304,12 +299,15 @@ def _label_branch(labels: FromClause, left: _Rest) -> AnySelect:
 
 
 def _split(names: Sequence[str], shape: Shape) -> tuple[list[Part], list[Part]]:
-    """Part what leads from the rest."""
-    leading = [part for part in shape if part.name in names and not part.negated]
+    """Part what leads from the rest; each of several spans of time is gone to by itself."""
+    leads = {*names, "dates"} if Part("dates", many=True) in shape else names
+    leading = [part for part in shape if part.name in leads and not part.negated]
     return leading, [part for part in shape if part not in leading]
 
 
 def _table_of(part: Part) -> FromClause:
+    if part.name == "dates":
+        return spans_of(part)
     values = part.value if part.many else array([part.value])
     return func.unnest(values).table_valued("value", name=f"each_{part.name}").render_derived()
 
@@ -346,8 +344,14 @@ def _each(parts: Iterable[Part]) -> dict[Part, FromClause]:
 def _equalities(
     parts: Iterable[Part], each: dict[Part, FromClause], row: FromClause
 ) -> list[Condition]:
-    values = ((part, each[part].c.value if part in each else part.value) for part in parts)
-    return [row.c[_LEADING_COLUMNS[part.name]] == value for part, value in values]
+    found: list[Condition] = []
+    for part in parts:
+        if part.name == "dates":
+            found += (row.c.occurred_at >= each[part].c.low, row.c.occurred_at < each[part].c.high)
+        else:
+            value = each[part].c.value if part in each else part.value
+            found.append(row.c[_LEADING_COLUMNS[part.name]] == value)
+    return found
 
 
 def _per_value(each: Iterable[FromClause], rows: AnySelect) -> AnySelect:

@@ -30,8 +30,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
 from freshledger.models import Contact, ContactAddress, Label, TransactionLabel
-from freshledger.transactions.filters import Term, TransactionFilter
-from freshledger.transactions.periods import EARLIEST, LATEST, Clock, begin, end
+from freshledger.models.transactions import STATUSES, TYPES
+from freshledger.transactions.filters import NOT, Term, TransactionFilter
+from freshledger.transactions.periods import Clock, Span, spans
 from freshledger.transactions.values import NONE, is_contract
 
 Condition = ColumnElement[bool]
@@ -91,14 +92,14 @@ Shape = tuple[Part, ...]
 def shape_of(where: TransactionFilter) -> Shape:
     """Return what the statement of a filter depends on."""
     groups = _groups(where)
-    return tuple(Part(name, negated, len(v) > 1) for (name, negated), v in sorted(groups.items()))
+    return tuple(Part(name, negated, len(v) != 1) for (name, negated), v in sorted(groups.items()))
 
 
 def parameters_of(where: TransactionFilter, clock: Clock | None) -> dict[str, Any]:
     """Return the values for a statement of the filter's shape."""
     parameters: dict[str, Any] = {}
     for (name, negated), values in _groups(where).items():
-        part = Part(name, negated, len(values) > 1)
+        part = Part(name, negated, len(values) != 1)
         parameters |= _values(part, values, clock)
     return parameters
 
@@ -138,7 +139,7 @@ def effective_contact(row: FromClause) -> ColumnElement[int | None]:
 
 
 def note_words(row: FromClause) -> ColumnElement[Any]:
-    """Return the searchable words of the note, as its index has them."""
+    """Return the searchable words of the note."""
     return func.to_tsvector(_SIMPLE, row.c.note)
 
 
@@ -146,7 +147,26 @@ def _groups(where: TransactionFilter) -> dict[tuple[str, bool], list[str]]:
     groups: dict[tuple[str, bool], list[str]] = {}
     for term in where.terms:
         groups.setdefault((_kind(term), term.negated), []).append(term.value)
+    _turn_round(groups)
     return groups
+
+
+def _turn_round(groups: dict[tuple[str, bool], list[str]]) -> None:
+    """Want what is left instead of excluding what is not wanted, where an index then leads to it.
+
+    The ranges of an exclusion from time are marked by NOT. Kinds are left as they are where
+    something else is likely to lead to fewer rows.
+    """
+    if ("dates", True) in groups:
+        excluded = [NOT + value for value in groups.pop(("dates", True))]
+        groups["dates", False] = [*groups.get(("dates", False), ("/",)), *excluded]
+    if any(name in {"amounts", "q", "counterparty.prefix"} for name, _ in groups):
+        return
+    for name, kinds in {"type": TYPES, "status": STATUSES}.items():
+        if (name, True) in groups:
+            excluded = groups.pop((name, True))
+            wanted = groups.get((name, False), kinds)
+            groups[name, False] = [value for value in wanted if value not in excluded]
 
 
 def _kind(term: Term) -> str:
@@ -175,23 +195,23 @@ def _values(part: Part, values: list[str], clock: Clock | None) -> dict[str, Any
 
 
 def _range_values(part: Part, values: list[str], clock: Clock | None) -> dict[str, Any]:
-    lows, highs = zip(*(_bounds(part.name, value, clock) for value in values), strict=True)
+    bounds = _sizes(values) if part.name == "amounts" else _spans(values, clock)
+    lows, highs = [low for low, _ in bounds], [high for _, high in bounds]
     names = f"{part.parameter}_low", f"{part.parameter}_high"
-    return dict(
-        zip(names, (list(lows), list(highs)) if part.many else (lows[0], highs[0]), strict=True)
-    )
+    return dict(zip(names, (lows, highs) if part.many else (lows[0], highs[0]), strict=True))
 
 
-def _bounds(name: str, value: str, clock: Clock | None) -> tuple[Any, Any]:
-    low, high = value.split("/")
-    if name == "amounts":
-        return Decimal(low or 0), Decimal(high or "Infinity")
+def _sizes(values: list[str]) -> list[tuple[Decimal, Decimal]]:
+    sides = (value.split("/") for value in values)
+    return [(Decimal(low or 0), Decimal(high or "Infinity")) for low, high in sides]
+
+
+def _spans(values: list[str], clock: Clock | None) -> list[Span]:
     if clock is None:
         raise TypeError("a filter with dates needs the viewer's clock")
-    return (
-        begin(low, clock) if low else clock.begin_of(EARLIEST),
-        end(high, clock) if high else clock.begin_of(LATEST),
-    )
+    wanted = [value for value in values if not value.startswith(NOT)]
+    unwanted = [value.removeprefix(NOT) for value in values if value.startswith(NOT)]
+    return spans(wanted, unwanted, clock)
 
 
 def _prefix_values(part: Part, prefixes: list[str]) -> dict[str, Any]:
@@ -227,7 +247,7 @@ def _condition(part: Part, row: FromClause) -> Condition:
     if part.name in COLUMNS:
         return part.is_one_of(row.c[COLUMNS[part.name]])
     forms: dict[str, Callable[[], Condition]] = {
-        "dates": lambda: _in_range(part, row.c.occurred_at, DateTime(timezone=True)),
+        "dates": lambda: _in_dates(part, row.c.occurred_at),
         "amounts": lambda: _in_amounts(part, func.abs(row.c.amount)),
         "label": lambda: _has_label(row, lambda link: part.is_one_of(link.c.label_id)),
         "label.none": lambda: not_(_has_label(row)),
@@ -240,16 +260,22 @@ def _condition(part: Part, row: FromClause) -> Condition:
     return forms[part.name]()
 
 
-def _in_range(part: Part, column: ColumnElement[Any], kind: TypeEngine[Any]) -> Condition:
-    low, high = _range_parameters(part, kind)
+def _in_dates(part: Part, column: ColumnElement[Any]) -> Condition:
+    low, high = _range_parameters(part, DateTime(timezone=True))
     if not part.many:
         return and_(column >= low, column < high)
-    each = (
+    each = spans_of(part)
+    return exists().where(column >= each.c.low, column < each.c.high)
+
+
+def spans_of(part: Part) -> FromClause:
+    """Return a table of the spans of time (low, high), of which no two overlap."""
+    low, high = _range_parameters(part, DateTime(timezone=True))
+    return (
         func.unnest(low, high)
         .table_valued("low", "high", name=f"{part.parameter}_each")
         .render_derived()
     )
-    return exists().where(column >= each.c.low, column < each.c.high)
 
 
 def _in_amounts(part: Part, size: ColumnElement[Any]) -> Condition:

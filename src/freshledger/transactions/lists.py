@@ -43,9 +43,10 @@ from freshledger.paging import (
     page_of,
     whole_number,
 )
-from freshledger.transactions.access import Order, any_of, top
+from freshledger.transactions.access import any_of, top
 from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, shape_of
 from freshledger.transactions.filters import Paging, TransactionFilter
+from freshledger.transactions.ordering import Order
 from freshledger.transactions.periods import Clock, begin, end
 from freshledger.transactions.rows import LabelTag, TransactionRow
 

@@ -1,6 +1,7 @@
 """Days, instants and relative periods of a filter, resolved in the viewer's time zone."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +27,7 @@ _INSTANT = re.compile(
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 EARLIEST, LATEST = date(1970, 1, 1), date(9998, 12, 31)
+ALL_TIME = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,38 @@ def end(bound: str, clock: Clock) -> datetime:
     if _DAY.fullmatch(bound):
         return clock.begin_of(date.fromisoformat(bound) + timedelta(days=1))
     return parse_instant(bound) + timedelta(microseconds=1)
+
+
+Span = tuple[datetime, datetime]
+"""From the first instant to the one after the last."""
+
+
+def spans(wanted: Iterable[str], unwanted: Iterable[str], clock: Clock) -> list[Span]:
+    """Return what is left of the wanted ranges `low/high` without the unwanted ones, in order.
+
+    None wanted is all time. No two have an instant in common.
+    """
+    apart: list[Span] = []
+    for low, high in sorted(_span(one, clock) for one in wanted):
+        if apart and low <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(high, apart[-1][1])
+        else:
+            apart.append((low, high))
+    apart = apart or [ALL_TIME]
+    for begins, ends in (_span(one, clock) for one in unwanted):
+        if begins >= ends:
+            continue
+        sides = [((low, min(high, begins)), (max(low, ends), high)) for low, high in apart]
+        apart = [(low, high) for both in sides for low, high in both if low < high]
+    return apart
+
+
+def _span(bounds: str, clock: Clock) -> Span:
+    low, high = bounds.split("/")
+    return (
+        begin(low, clock) if low else ALL_TIME[0],
+        end(high, clock) if high else ALL_TIME[1],
+    )
 
 
 def _period(preset: str, today: date) -> tuple[date, date]:
