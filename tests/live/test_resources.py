@@ -10,6 +10,7 @@ from streams import OFTEN, Client, stream
 
 from books import signed_in
 from freshledger.app import create_app
+from freshledger.live import streams as live_streams
 from freshledger.live import telling
 from freshledger.web import stream as web_stream
 from scopes import scope
@@ -73,7 +74,7 @@ class Stopped:
 async def test_a_stopped_client_is_given_up_and_delays_nobody(
     app, client, books, psql, monkeypatch
 ):
-    monkeypatch.setattr(web_stream, "WRITE_SECONDS", 1)
+    monkeypatch.setattr(live_streams, "WRITE_SECONDS", 1)
     async with stream(client, f"{books.path}/live") as live, asyncio.timeout(10):
         await live.next()
         stopped = Stopped(app, books)
@@ -107,7 +108,7 @@ async def test_what_a_stopped_client_missed_is_one_event(app, client, books, psq
 
 
 async def test_beats_say_that_nothing_happened(client, books, monkeypatch):
-    monkeypatch.setattr(telling, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(live_streams, "BEAT_SECONDS", 0.05)
     async with stream(client, f"{books.path}/live") as live, stream(client, "/live") as account:
         version = (await live.next()).data["version"]
         assert (await account.next()).name == "ready"
@@ -131,7 +132,7 @@ async def heard_within(live: Client, seconds: float) -> bool:
 
 async def test_no_beats_while_the_database_is_away(client, books, psql, monkeypatch, feeding):
     """The stream stays open and says nothing, for it does not know; then it catches up."""
-    monkeypatch.setattr(telling, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(live_streams, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(telling, "AGAIN_SECONDS", 0.05)
     gate, connect = asyncio.Event(), asyncpg.connect
 

@@ -6,53 +6,15 @@ no longer the same, the stream ends, whoever made the change.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from freshledger.database import AnyRow
 from freshledger.live.errands import Errand
+from freshledger.live.streams import Standing, Stream, Ticket
 
 READ_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Who watches: the hash of their session's secret, or the id of their token."""
-
-    user_id: int
-    ledger_id: int | None = None
-    session_hash: bytes | None = None
-    token_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a stream's right to go on rests on; `password` is a hash of the stored one."""
-
-    user_id: int
-    role: str | None
-    scope: str | None
-    is_admin: bool
-    password: bytes
-
-
-class Stream:
-    """One open stream: `wake` is set when there is something to do, `ended` says why it ends."""
-
-    def __init__(self, ticket: Ticket) -> None:
-        self.ticket = ticket
-        self.standing: Standing | None = None
-        self.expires_at: float | None = None
-        self.ended: str | None = None
-        self.changed = False
-        self.mark: int | None = None
-        self.wake = asyncio.Event()
-
-    def end(self, reason: str) -> None:
-        """Let it end: access or shutdown."""
-        self.ended = self.ended or reason
-        self.wake.set()
 
 
 _STANDINGS = text("""
@@ -76,6 +38,10 @@ JOIN members m ON m.ledger_id = w.ledger AND m.user_id = u.id
 """)
 
 
+def _standing(row: AnyRow) -> Standing:
+    return Standing(row.user_id, row.role, row.scope, row.is_admin, row.password)
+
+
 class Guard:
     """All streams of a process, and the one query that says which of them may go on."""
 
@@ -95,36 +61,28 @@ class Guard:
     async def check(self, session: AsyncSession, streams: Iterable[Stream]) -> None:
         """Compare standings with those at the streams' starts; end those that differ.
 
-        The first check of a stream takes its standing.
+        The first check of a stream takes its standing. Those of one ticket are asked for once.
         """
-        asked = list(streams)
+        asked: dict[Ticket, list[Stream]] = {}
+        for stream in streams:
+            asked.setdefault(stream.ticket, []).append(stream)
         values = {
-            "hashes": [stream.ticket.session_hash for stream in asked],
-            "tokens": [stream.ticket.token_id for stream in asked],
-            "ledgers": [stream.ticket.ledger_id for stream in asked],
+            "hashes": [ticket.session_hash for ticket in asked],
+            "tokens": [ticket.token_id for ticket in asked],
+            "ledgers": [ticket.ledger_id for ticket in asked],
         }
         rows = {row.n: row for row in await session.execute(_STANDINGS, values)}
         now = asyncio.get_running_loop().time()
-        for number, stream in enumerate(asked, 1):
+        for number, together in enumerate(asked.values(), 1):
             row = rows.get(number)
-            if row is None:
-                stream.end("access")
-                continue
-            standing = Standing(row.user_id, row.role, row.scope, row.is_admin, row.password)
-            if stream.standing not in (None, standing):
-                stream.end("access")
-            stream.standing = standing
-            self._expire(stream, None if row.seconds is None else now + row.seconds)
-
-    def _expire(self, stream: Stream, expires_at: float | None) -> None:
-        """Let the stream wait no longer than that; it looks at the time when it wakes."""
-        if stream.expires_at != expires_at:
-            sooner = expires_at is not None and (
-                stream.expires_at is None or expires_at < stream.expires_at - 1
-            )
-            stream.expires_at = expires_at
-            if sooner:
-                stream.wake.set()
+            standing = _standing(row) if row else None
+            for stream in together:
+                if standing is None or stream.standing not in (None, standing):
+                    stream.end("access")
+                stream.standing = standing
+                stream.expires_at = (
+                    None if row is None or row.seconds is None else now + row.seconds
+                )
 
     async def _check_suspects(self) -> None:
         suspects, self._suspects = self._suspects & self.streams, set()

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from freshledger.live.access import READ_SECONDS, Stream
+from freshledger.live.access import READ_SECONDS
 from freshledger.live.errands import Errand
+from freshledger.live.streams import Stream
 
 PAUSE = 0.1
 """Seconds between two looks, at least: every commit of every ledger asks for one."""
@@ -57,7 +58,7 @@ class Board:
             mark = marks.get(stream.ticket.user_id)
             if stream.mark not in (None, mark):
                 stream.changed = True
-                stream.wake.set()
+                stream.wake()
             stream.mark = mark
         self.confirmed_at = began
 

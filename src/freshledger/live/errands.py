@@ -4,13 +4,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from freshledger.errors import AppError
 
 log = logging.getLogger(__name__)
 
-AWAY = (AppError, SQLAlchemyError, OSError, TimeoutError)
+AWAY = (
+    AppError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError,
+)  # fmt: skip
 """What reading raises while the database is away or busy; it is read again at the next tick."""
 
 

@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 from freshledger.database import Database
-from freshledger.live.access import READ_SECONDS, Guard, Stream, Ticket
+from freshledger.live.access import READ_SECONDS, Guard
 from freshledger.live.board import Board
 from freshledger.live.errands import Errand
 from freshledger.live.events import Kind, News
 from freshledger.live.listener import Heads, Listener
 from freshledger.live.mailbox import Mailbox
 from freshledger.live.reading import Stand, read_stand
+from freshledger.live.streams import Stream, run_clock
 
 TICK = 3.0
 """Seconds between two comparisons of versions."""
@@ -78,14 +79,13 @@ class Feed:
         )
 
     @contextmanager
-    def watching(self, ticket: Ticket) -> Iterator[Stream]:
+    def watching(self, stream: Stream) -> Iterator[None]:
         """Keep a stream's access checked; it is ended at once when the process stops."""
-        stream = Stream(ticket)
         if self.stopping:
             stream.end("shutdown")
         self.guard.streams.add(stream)
         try:
-            yield stream
+            yield
         finally:
             self.guard.streams.discard(stream)
             self.board.streams.discard(stream)
@@ -96,7 +96,7 @@ class Feed:
         topic = self.topics.get(ledger_id)
         if topic is None:
             topic = self.topics[ledger_id] = self._topic(ledger_id)
-        mailbox = Mailbox(stream.wake.set)
+        mailbox = Mailbox(stream.wake)
         topic.mailboxes.add(mailbox)
         try:
             yield topic, mailbox
@@ -120,7 +120,8 @@ class Feed:
         began = asyncio.get_running_loop().time()
         async with self._places, asyncio.timeout(READ_SECONDS), self._database.read() as session:
             await self.guard.check(session, [stream])
-            stand = await read_stand(session, topic.ledger_id, since=since)
+        async with asyncio.timeout(READ_SECONDS):
+            stand = await read_stand(self.listener.fetch, topic.ledger_id, since=since)
         if stand is not None and stream.ended is None:
             topic.settle(mailbox, stand, began)
         return stand
@@ -167,8 +168,8 @@ class Feed:
             topic.hinted = True
             return
         began = asyncio.get_running_loop().time()
-        async with self._places, asyncio.timeout(READ_SECONDS), self._database.read() as session:
-            stand = await read_stand(session, topic.ledger_id, since=since)
+        async with asyncio.timeout(READ_SECONDS):
+            stand = await read_stand(self.listener.fetch, topic.ledger_id, since=since)
         if (topic.version, topic.epoch) != (since, epoch):  # a stream began further back
             topic.errand.ask()
             return
@@ -226,7 +227,11 @@ async def running_feed(
         await stopping()
         feed.stop()
 
-    tasks = [asyncio.create_task(feed.listener.run()), asyncio.create_task(stop())]
+    tasks = [
+        asyncio.create_task(feed.listener.run()),
+        asyncio.create_task(run_clock(feed.guard.streams)),
+        asyncio.create_task(stop()),
+    ]
     try:
         yield feed
     finally:

@@ -3,6 +3,9 @@
 A connection may go deaf without any error: half open, or with its LISTEN undone. So the
 statement that compares versions runs on the very connection that listens, every few seconds,
 and says as well what it listens to. Whatever is wrong with it, it is given up for another.
+
+What the feed reads it reads on it too, one statement at a time: then a notification is answered
+after one round trip, however busy the pool is.
 """
 
 import asyncio
@@ -33,6 +36,9 @@ _FAILURES = (
     asyncpg.InternalClientError,  # the server went away while it let us in
 )  # fmt: skip
 
+FAILED = (OSError, TimeoutError, asyncpg.InterfaceError, asyncio.CancelledError)
+"""After these nobody knows what the connection is about: no answer, or one that nobody took."""
+
 Heads = dict[int, tuple[UUID, int]]
 """The epoch and version of each ledger that is there."""
 
@@ -60,14 +66,31 @@ class Listener:
         self.connection: asyncpg.Connection | None = None
         self.listening = asyncio.Event()
         self._ended = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._pause = 0.0
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """Run a statement on it, as soon as it listens.
+
+        Raises OSError, TimeoutError, asyncpg.PostgresError or InterfaceError.
+        """
+        await self.listening.wait()
+        async with self._turn:
+            if self.connection is None or self._ended.is_set():
+                raise ConnectionError("its connection was closed")
+            try:
+                rows: list[asyncpg.Record] = await self.connection.fetch(statement, *values)
+            except FAILED:
+                self._ended.set()
+                raise
+        return rows
 
     async def run(self) -> Never:
         """Listen until cancelled; a connection that fails is replaced by another."""
         while True:
             try:
-                async with self._connection() as connection:
-                    await self._stay(connection)
+                async with self._connection():
+                    await self._stay()
             except _FAILURES as error:
                 log.warning("the feed listens anew: %s", str(error) or type(error).__name__)
             except Exception:  # without it nobody would be told anything any more
@@ -76,10 +99,10 @@ class Listener:
             self._pause = min(max(0.1, self._pause * 2), LONGEST_PAUSE)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def _connection(self) -> AsyncIterator[None]:
         url = async_url(self._url)
         _, options = url.get_dialect()().create_connect_args(url)
-        settings = {"application_name": "freshledger feed", "timezone": "UTC"}
+        settings = {"application_name": "freshledger feed", "timezone": "UTC", "jit": "off"}
         own = {"timeout": 10, "command_timeout": ANSWER_SECONDS, "server_settings": settings}
         connection = await asyncpg.connect(**{**options, **own})
         try:
@@ -89,7 +112,7 @@ class Listener:
                 await connection.add_listener(channel, self._notified)
             self.connection = connection
             self.listening.set()
-            yield connection
+            yield
         finally:
             self.connection = None
             self.listening.clear()
@@ -98,12 +121,12 @@ class Listener:
     def _notified(self, _connection: Any, _pid: int, channel: str, payload: str) -> None:  # noqa: ANN401 - asyncpg's
         self._hear(channel, payload)
 
-    async def _stay(self, connection: asyncpg.Connection) -> Never:
+    async def _stay(self) -> Never:
         """Compare versions at once and then at every tick; raises when the connection fails."""
         while True:
             began = asyncio.get_running_loop().time()
             asked = list(self._asked())
-            rows = await connection.fetch(_COMPARE, asked)
+            rows = await self.fetch(_COMPARE, asked)
             if not CHANNELS.issubset(rows[0]["channels"]):
                 raise ConnectionError("it is connected, but does not listen any more")
             heads = {row["id"]: (row["epoch"], row["version"]) for row in rows if row["id"]}

@@ -1,23 +1,22 @@
 """What the feed reads of a ledger: where it stands, and the changes since a version."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from freshledger.live.events import FARTHEST, MOST_CHANGES, Change, Kind, News
 
 MOST_IDS = 100
 """Ids of one change that are named; more are only counted."""
 
-_READ = text(f"""
+_READ = f"""
 WITH head AS (
   SELECT h.version, l.epoch, r.at
   FROM heads h JOIN ledgers l ON l.id = h.ledger_id
   LEFT JOIN revisions r ON r.ledger_id = h.ledger_id AND r.version = h.version
-  WHERE h.ledger_id = :ledger)
+  WHERE h.ledger_id = $1)
 SELECT head.version AS head, head.epoch, head.at, c.*
 FROM head LEFT JOIN LATERAL (
   SELECT r.version, left(c.actor, 100) AS actor, c.table_name, c.operation, sum(c.count)::bigint AS rows,
@@ -25,11 +24,11 @@ FROM head LEFT JOIN LATERAL (
          string_to_array(string_agg(array_to_string(c.ids, ','), ',')
                          FILTER (WHERE c.count <= {MOST_IDS}), ',')::bigint[] AS ids
   FROM revisions r JOIN changes c USING (ledger_id, tx)
-  WHERE r.ledger_id = :ledger AND r.version > CAST(:since AS bigint)
-    AND r.version <= head.version AND head.version - CAST(:since AS bigint) <= {FARTHEST}
+  WHERE r.ledger_id = $1 AND r.version > $2::bigint
+    AND r.version <= head.version AND head.version - $2::bigint <= {FARTHEST}
   GROUP BY r.version, c.actor, c.table_name, c.operation) c ON true
 ORDER BY c.version, c.part
-""")  # noqa: S608 - our own numbers
+"""  # noqa: S608 - our own numbers
 
 
 @dataclass(frozen=True)
@@ -66,23 +65,26 @@ class Stand:
         )
 
 
-async def read_stand(session: AsyncSession, ledger_id: int, *, since: int | None) -> Stand | None:
+Fetch = Callable[..., Awaitable[list[Any]]]
+"""Runs a statement with its values, and returns its rows: columns by name."""
+
+
+async def read_stand(fetch: Fetch, ledger_id: int, *, since: int | None) -> Stand | None:
     """Read where the ledger stands, in one statement; None where there is no such ledger."""
-    values = {"ledger": ledger_id, "since": since}
-    rows = (await session.execute(_READ, values)).all()
+    rows = await fetch(_READ, ledger_id, since)
     if not rows:
         return None
     first = rows[0]
     changes = tuple(
-        Change(row.version, row.actor, row.table_name, row.operation, row.rows,
-               _ids(row.rows, row.ids) if row.named else None)
-        for row in rows if row.version is not None
+        Change(row["version"], row["actor"], row["table_name"], row["operation"], row["rows"],
+               _ids(row["rows"], row["ids"]) if row["named"] else None)
+        for row in rows if row["version"] is not None
     )  # fmt: skip
     return Stand(
-        version=first.head,
-        epoch=first.epoch,
-        at=first.at,
-        since=first.head if since is None else since,
+        version=first["head"],
+        epoch=first["epoch"],
+        at=first["at"],
+        since=first["head"] if since is None else since,
         changes=changes,
     )
 

@@ -5,33 +5,31 @@ says is made in `freshledger.live`.
 """
 
 import asyncio
-import contextlib
-import random
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, cast
 from uuid import UUID
 
 import msgspec
-from hypercorn.typing import ASGISendCallable, ASGISendEvent
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart import Blueprint, Request, Response, current_app, request
 from quart.asgi import ASGIHTTPConnection
+from quart.typing import ResponseTypes
+from quart.utils import encode_headers
 from quart_schema import document_headers, document_querystring, document_response, tag
 
 from freshledger.errors import TooMany
-from freshledger.live.access import Ticket
-from freshledger.live.events import Change, retry
+from freshledger.live.events import Change
 from freshledger.live.feed import Feed
-from freshledger.live.telling import account_events, ledger_events
+from freshledger.live.streams import LEFT, Stream, Ticket
+from freshledger.live.telling import tell_account, tell_ledger
 from freshledger.web.api import MAX_ID
 from freshledger.web.context import find_ledger, hash_secret, session_token, viewer
 from freshledger.web.freshness import unversioned
 from freshledger.web.session import FreshQuart
 
 blueprint = Blueprint("live", __name__)
-
-WRITE_SECONDS = 10
-"""How long one event may take to be written; a client that has stopped is given up then."""
 
 NEVER = -1
 """The version of a reader whose own is not known: it has to read everything anew."""
@@ -43,6 +41,8 @@ RETRY_AFTER = 5
 """Seconds after which a refused stream is worth another try."""
 
 _EVENT_STREAM = "text/event-stream"
+
+Tell = Callable[[Stream], Awaitable[None]]
 
 
 class Since(msgspec.Struct):
@@ -71,28 +71,72 @@ class LedgerEvent(msgspec.Struct):
     changes: list[Change]
 
 
-class _ImpatientSend:
-    """Gives up an event stream whose client takes nothing: Hypercorn itself waits for ever."""
+class EventStream(Response):
+    """An answer that is told, event by event, when nothing of its request is left."""
 
-    def __init__(self, send: ASGISendCallable) -> None:
-        self._send = send
-        self._seconds: float | None = None
-
-    async def __call__(self, message: ASGISendEvent) -> None:
-        if message["type"] == "http.response.start":
-            headers = {name.lower(): value for name, value in message["headers"]}
-            if headers.get(b"content-type", b"").startswith(_EVENT_STREAM.encode()):
-                self._seconds = WRITE_SECONDS
-        async with asyncio.timeout(self._seconds):
-            await self._send(message)
+    def __init__(self, ticket: Ticket, tell: Tell) -> None:
+        super().__init__(b"", content_type=_EVENT_STREAM)
+        del self.headers["Content-Length"]
+        self.headers["Cache-Control"] = "no-store"
+        self.headers["X-Accel-Buffering"] = "no"
+        self.ticket = ticket
+        self.tell = tell
 
 
 class LiveConnection(ASGIHTTPConnection):
-    """A connection whose streams end when their client has stopped reading."""
+    """A connection that tells a stream itself: one task, and one that waits for its client to leave.
 
-    async def handle_request(self, request: Request, send: ASGISendCallable) -> None:
-        """Answer; a stream that cannot be written in time raises TimeoutError, which ends it."""
-        await super().handle_request(request, _ImpatientSend(send))
+    Of a thousand streams each has its request forgotten, and an event passes through no
+    generators on its way.
+    """
+
+    _told: tuple[Ticket, Tell] | None = None
+    _left = False
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer; where the answer is a stream, tell it then."""
+        await super().__call__(receive, send)
+        told, self._told = self._told, None
+        if told is not None and not self._left:
+            await _follow(*told, receive, send)
+
+    async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
+        """Take in the request's body, until the answer has begun or the client has left."""
+        await super().handle_messages(request, receive)
+        self._left = True
+
+    async def _send_response(self, send: ASGISendCallable, response: ResponseTypes) -> None:
+        if not isinstance(response, EventStream) or self.scope["method"] != "GET":
+            await super()._send_response(send, response)
+            return
+        await send({
+            "type": "http.response.start", "status": response.status_code,
+            "headers": encode_headers(response.headers), "trailers": False,
+        })  # fmt: skip
+        self._told = response.ticket, response.tell
+
+
+async def _follow(
+    ticket: Ticket, tell: Tell, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    """Tell a stream to its end, or until its client leaves or takes nothing any more."""
+
+    async def say(text: bytes) -> None:
+        await send({"type": "http.response.body", "body": text, "more_body": True})
+
+    async def leave() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        stream.end(LEFT)
+
+    stream = Stream(ticket, say)
+    leaving = asyncio.create_task(leave())
+    try:
+        await stream.run(tell(stream))
+    finally:
+        leaving.cancel()
+    if stream.ended != LEFT:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class LiveQuart(FreshQuart):
@@ -135,7 +179,7 @@ async def follow_account() -> Response:
     """Follow what pages outside of any ledger show, in a browser."""
     feed = cast("LiveQuart", current_app).feed
     _check_room(feed, viewer().user_id)
-    return _stream(account_events(feed, _ticket()))
+    return EventStream(_ticket(), partial(tell_account, feed))
 
 
 def _ledger_stream(ledger_id: int) -> Response:
@@ -146,7 +190,8 @@ def _ledger_stream(ledger_id: int) -> Response:
         epoch, since = None, NEVER
     feed = cast("LiveQuart", current_app).feed
     _check_room(feed, viewer().user_id)
-    return _stream(ledger_events(feed, _ticket(), ledger_id=ledger_id, since=since, epoch=epoch))
+    tell = partial(tell_ledger, feed, ledger_id=ledger_id, since=since, epoch=epoch)
+    return EventStream(_ticket(), tell)
 
 
 def _version(text: str | None) -> int | None:
@@ -173,20 +218,3 @@ def _check_room(feed: Feed, user_id: int) -> None:
         raise TooMany(
             f"{MOST_STREAMS} streams are open already; close some first", retry_after=RETRY_AFTER
         )
-
-
-def _stream(events: AsyncGenerator[bytes, None]) -> Response:
-    body = _with_retry(events) if request.method == "GET" else b""
-    response = Response(body, content_type=_EVENT_STREAM)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"
-    response.timeout = None
-    return response
-
-
-async def _with_retry(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Say first when to come again: not all at the same moment."""
-    yield retry(random.randint(1000, 5000))  # noqa: S311 - jitter
-    async with contextlib.aclosing(events):
-        async for event in events:
-            yield event
