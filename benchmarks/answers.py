@@ -66,10 +66,10 @@ def rows_of_json(body: bytes) -> list[Shown]:
     ]
 
 
-def rows_of_page(html: str) -> list[Shown]:
+def rows_of_page(body: bytes) -> list[Shown]:
     """Return the rows of a page: `<tr id="row-…">`, its cells and labels told by their classes."""
     reader = _Reader()
-    reader.feed(html)
+    reader.feed(body.decode())
     return reader.rows
 
 
