@@ -5,12 +5,10 @@ triggers, and all must end with the same rows. freshledger is its command as a u
 from the start of the process to its end, with detection, duplicate check and one commit.
 """
 
-import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,18 +19,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.bench import FOLDER, Bench
+from benchmarks.copies import copied, psql, run
+from benchmarks.data import Books
 from benchmarks.measures import Measure, ratio
 from benchmarks.movements import COLUMNS, movements, values, write_ours, write_plain
-from freshledger.cli.postgres import for_libpq, outside_pools, with_database
-from freshledger.embedded import tool
+from freshledger.cli.postgres import outside_pools
 from freshledger.models import Transaction
-from freshledger.schema import upgrade
 
 LINES = ("8",)
 
-TEMPLATE, COPY = "freshledger_bench_imports", "freshledger_bench_importing"
-_OLD, _NEW = 1, 2
-"""The seeds of the rows."""
+_SEED = 2
 
 ORM_SHARE = 10
 """The ORM is given one row in so many, the first ones: rates are compared."""
@@ -68,20 +64,19 @@ _Party = Callable[[_Target, _Batch], Awaitable[int]]
 async def measure(bench: Bench) -> list[Measure]:
     """Import, copy and add in turn, each into a copy of its own; then once the whole number."""
     size = bench.size
-    FOLDER.mkdir(exist_ok=True)
+    books = await bench.books(size.rows)
+    async with copied(bench, books) as copy:
+        place = (await _target(copy)).place
     rates: dict[str, list[float]] = {name: [] for name in _PARTIES}
     whole: dict[str, list[float]] = {name: [] for name in ("freshledger", "psql")}
     with TemporaryDirectory(dir=FOLDER) as folder:
-        bench.say(f"line 8: a ledger of {size.import_rows:,} movements")
-        target = await _make_template(bench, Path(folder))
-        part = _make_batch(Path(folder), target, size.import_round_rows)
+        part = _make_batch(Path(folder), place, size.import_round_rows)
         for n in range(size.rounds):
-            bench.say(f"line 8: round {n + 1}")
-            await _round(bench, target, part, _PARTIES, rates)
-        bench.say(f"line 8: {size.import_rows:,} rows at once")
-        batch = _make_batch(Path(folder), target, size.import_rows)
-        await _round(bench, target, batch, {name: _PARTIES[name] for name in whole}, whole)
-        await _drop(bench, TEMPLATE)
+            bench.say(f"line 8: {part.rows:,} rows, round {n + 1}")
+            await _round(bench, books, part, _PARTIES, rates)
+        batch = _make_batch(Path(folder), place, size.import_rows)
+        bench.say(f"line 8: {batch.rows:,} rows")
+        await _round(bench, books, batch, {name: _PARTIES[name] for name in whole}, whole)
     return _measures(bench, rates, whole)
 
 
@@ -89,99 +84,50 @@ def _measures(
     bench: Bench, rates: dict[str, list[float]], whole: dict[str, list[float]]
 ) -> list[Measure]:
     rows, part = bench.size.import_rows, bench.size.import_round_rows
-    ours, psql, orm = (tuple(rates[name]) for name in _PARTIES)
+    ours, psql_rates, orm = (tuple(rates[name]) for name in _PARTIES)
     (ours_whole,), (psql_whole,) = whole["freshledger"], whole["psql"]
-    into = f"into a ledger of {rows:,}, all indexes and triggers on"
+    into = f"into a ledger of {bench.size.rows:,}, all indexes and triggers on"
     return [
         Measure("8", f"freshledger import, {part:,} rows", "rows/s", ours, note=into),
-        Measure("8", f"psql \\copy, {part:,} rows", "rows/s", psql, note=into),
+        Measure("8", f"psql \\copy, {part:,} rows", "rows/s", psql_rates, note=into),
         Measure("8", f"ORM add_all, {part // ORM_SHARE:,} rows", "rows/s", orm, note=into),
-        ratio("8", "import to psql's \\copy", ours, psql, at_least=0.4),
+        ratio("8", "import to psql's \\copy", ours, psql_rates, at_least=0.4),
         ratio("8", "import to the ORM's add_all", ours, orm, at_least=10),
+        ratio("8", "psql's \\copy to the ORM's add_all", psql_rates, orm),
         Measure("8", f"freshledger import, {rows:,} rows", "s", (rows / ours_whole,), note="once"),
         ratio("8", f"import to \\copy, {rows:,} rows", (ours_whole,), (psql_whole,), note="once"),
     ]
 
 
-def _make_batch(folder: Path, target: _Target, rows: int) -> _Batch:
+def _make_batch(folder: Path, place: dict[str, int], rows: int) -> _Batch:
     batch = _Batch(rows, folder / f"{rows}.csv", folder / f"{rows}.copy")
-    write_ours(batch.ours, rows, _NEW)
-    write_plain(batch.plain, rows, _NEW, target.place)
+    write_ours(batch.ours, rows, _SEED)
+    write_plain(batch.plain, rows, _SEED, place)
     return batch
 
 
-async def _make_template(bench: Bench, folder: Path) -> _Target:
-    """Make the database that each party gets a copy of: a ledger with a wallet full of rows."""
-    await _drop(bench, TEMPLATE)
-    await _psql(bench.server.url, f"CREATE DATABASE {TEMPLATE}")
-    url = with_database(bench.server.url, TEMPLATE)
-    await upgrade(url)
-    async with outside_pools(url).begin() as connection:
-        key = (await connection.execute(_LEDGER)).one()
-    target = _Target(url, key.ledger_id, key.wallet_id)
-    old = folder / "old.copy"
-    write_plain(old, bench.size.import_rows, _OLD, target.place | {"wallet_id": key.old_id})
-    await _copy(target, _Batch(bench.size.import_rows, old, old))
-    await _psql(url, "VACUUM (ANALYZE)", "CHECKPOINT")
-    return target
-
-
-_LEDGER = text("""
-WITH made AS (INSERT INTO ledgers (name) VALUES ('Books') RETURNING id),
-     old AS (INSERT INTO wallets (ledger_id, name) SELECT id, 'old' FROM made RETURNING id),
-     new AS (INSERT INTO wallets (ledger_id, name) SELECT id, 'new' FROM made RETURNING id)
-SELECT made.id AS ledger_id, old.id AS old_id, new.id AS wallet_id FROM made, old, new
-""")
-
-
-@asynccontextmanager
-async def _copied(bench: Bench, target: _Target) -> AsyncIterator[_Target]:
-    """Copy the template for a party; the copy is dropped afterwards."""
-    await _drop(bench, COPY)
-    create = f"CREATE DATABASE {COPY} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"
-    await _psql(bench.server.url, create)
-    try:
-        yield replace(target, url=with_database(bench.server.url, COPY))
-    finally:
-        await _drop(bench, COPY)
-
-
-async def _drop(bench: Bench, name: str) -> None:
-    await _psql(bench.server.url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-async def _psql(url: str, *commands: str) -> None:
-    address, environment = for_libpq(url)
-    given = [part for one in commands for part in ("-c", one)]
-    await _run(
-        tool("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *given, address, environment=environment
-    )
-
-
-async def _run(*command: str | Path, environment: Mapping[str, str]) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    said = (await process.communicate())[0].decode()
-    if process.returncode:
-        raise click.ClickException(f"{command[0]} failed: {said}")
+async def _target(copy: Books) -> _Target:
+    """Make the wallet for what is new: in every copy it has the same id."""
+    insert = f"INSERT INTO wallets (ledger_id, name) VALUES ({copy.ledger_id}, 'new') RETURNING id"
+    return _Target(copy.url, copy.ledger_id, int(await psql(copy.url, insert)))
 
 
 async def _round(
     bench: Bench,
-    target: _Target,
+    books: Books,
     batch: _Batch,
     parties: Mapping[str, _Party],
     rates: dict[str, list[float]],
 ) -> None:
     found: dict[str, tuple[Any, ...]] = {}
     for name, party in parties.items():
-        async with _copied(bench, target) as copy:
+        async with copied(bench, books) as copy:
+            target = await _target(copy)
             began = time.perf_counter()
-            done = await party(copy, batch)
+            done = await party(target, batch)
             rates[name].append(done / (time.perf_counter() - began))
-            share = await _state(copy, batch.rows // ORM_SHARE)
-            found[name] = (share, await _state(copy, done), done)
+            share = await _state(target, batch.rows // ORM_SHARE)
+            found[name] = (share, await _state(target, done), done)
     _check(found)
 
 
@@ -201,14 +147,14 @@ async def _import(target: _Target, batch: _Batch) -> int:
     command = (Path(sys.executable).with_name("freshledger"), "import", batch.ours)
     options = ("--ledger", str(target.ledger_id), "--wallet", "new")
     environment = {"FRESHLEDGER_DATABASE_URL": target.url}
-    await _run(*command, *options, environment=for_libpq(target.url)[1] | environment)
+    await run(*command, *options, environment=environment)
     return batch.rows
 
 
 async def _copy(target: _Target, batch: _Batch) -> int:
     options = "(FORMAT csv, FORCE_NOT_NULL (note))"
     copy = f"\\copy transactions ({', '.join(COLUMNS)}) FROM '{batch.plain}' {options}"
-    await _psql(target.url, copy)
+    await psql(target.url, copy)
     return batch.rows
 
 
@@ -217,7 +163,7 @@ async def _add(target: _Target, batch: _Batch) -> int:
     async with AsyncSession(outside_pools(target.url)) as session:
         session.add_all(
             Transaction(**target.place, **values(cells))
-            for cells in islice(movements(batch.rows, _NEW), rows)
+            for cells in islice(movements(batch.rows, _SEED), rows)
         )
         await session.commit()
     return rows

@@ -14,8 +14,8 @@ from freshledger.imports.commands import Batch
 from freshledger.imports.committing import Key
 from freshledger.imports.files import measure
 from freshledger.imports.formats import FORMATS
+from freshledger.imports.preview import Counts
 from freshledger.imports.reading import sentence_of
-from freshledger.imports.runner import Tried
 from freshledger.ledgers.commands import find_by_name
 from freshledger.settings import Settings
 from freshledger.startup import open_database
@@ -74,9 +74,10 @@ async def import_(
                 report=lambda done, total: show("reading", done, total),
                 wanted=lambda problems: _goes_on(problems, options),
             )
-            counts = await _commit(database, tried.key, show) if tried.kept else _planned(tried)
+            planned = tried.counts and _planned(tried.counts)
+            counts = planned or await _commit(database, tried.key, show)
     _tell(counts, tried.problems, as_json=options["as_json"])
-    if not tried.kept and not options["dry_run"]:
+    if planned and not options["dry_run"]:
         raise Failure("nothing was imported: mend these rows, or use --leave-out-problems")
 
 
@@ -84,10 +85,9 @@ def _goes_on(problems: int, options: Mapping[str, Any]) -> bool:
     return not options["dry_run"] and (options["leave_out_problems"] or not problems)
 
 
-def _planned(tried: Tried) -> dict[str, int]:
+def _planned(counts: Counts) -> dict[str, int]:
     names = ("new", "there", "updated", "deleted", "equal", "problems")
-    lines = {"lines": tried.counts.new_lines}
-    return {name: getattr(tried.counts, name) for name in names} | lines
+    return {name: getattr(counts, name) for name in names} | {"lines": counts.new_lines}
 
 
 async def _commit(database: Database, key: Key, show: Show) -> dict[str, int]:

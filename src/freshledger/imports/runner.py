@@ -32,12 +32,11 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What reading files showed, and whether they are `kept` as a staged import."""
+    """What reading files showed: `counts` of what is not kept as a staged import, else None."""
 
     key: Key
-    counts: Counts
+    counts: Counts | None
     problems: list[AnyRow]
-    kept: bool
 
 
 async def stage_if(
@@ -55,12 +54,12 @@ async def stage_if(
     async with database.write() as session:
         import_id = await stage_import(session, batch=batch, answers=answers, report=report)
         key = {"ledger_id": batch.ledger_id, "import_id": import_id}
-        counts = await preview.count_outcomes(session, **key)
         problems = await preview.list_problems(session, **key)
-        kept = wanted(counts.problems)
-        if kept:
+        found = await repository.get_import(session, **key)
+        if wanted(found.counts["problems"]):
             await session.commit()
-    return Tried(Key(**key), counts, problems, kept)
+            return Tried(Key(**key), None, problems)
+        return Tried(Key(**key), await preview.count_outcomes(session, **key), problems)
 
 
 async def claim_import(session: AsyncSession, key: Key) -> None:

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from freshledger.imports.formats import detect
 from freshledger.imports.formats.own import (

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, TypeVar
 
+import msgspec
+
 from freshledger.errors import Invalid
 from freshledger.imports.formats.lines import read_lines
 from freshledger.imports.formats.records import Problem, Record, Unreadable
@@ -67,8 +69,7 @@ class Layout:
         return self._any.fullmatch(cell.strip()) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row; `line` is where it begins."""
 
     line: int
@@ -161,7 +162,7 @@ def read_rows(file: BinaryIO, layout: Layout) -> Iterator[Row | Problem]:
             continue
         if cells is None:
             return
-        if any(cell.strip() for cell in cells):
+        if any(map(str.strip, cells)):
             yield _row(Row(line, cells, header), layout, source)
 
 
@@ -190,6 +191,6 @@ def _row(row: Row, layout: Layout, source: _Source) -> Row | Problem:
         if not source.ended:
             raise Unreadable(row.line, "the last line is cut off; export the file again", missing)
         return Problem(row.line, f"{missing}: the line ends before this column", missing)
-    if any(cell.strip() for cell in cells[width:]):
+    if len(cells) > width and any(map(str.strip, cells[width:])):
         return Problem(row.line, f"{len(cells)} cells, but the header names {width} columns")
     return row

@@ -13,11 +13,13 @@ computer's zone, which it does not name; neither does it name the currency.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, BinaryIO
+
+from msgspec.structs import replace
 
 from freshledger.amounts import parse_amount, scale_down
 from freshledger.chains import Chain, normalize_txid

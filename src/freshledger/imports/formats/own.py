@@ -10,11 +10,10 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from io import StringIO
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 from freshledger.amounts import format_amount, parse_amount
 from freshledger.chains import normalize_address, normalize_txid
@@ -45,7 +44,6 @@ _MADE_SAFE = re.compile(f"{_BEGINS}'(?=[{_FORMULA}])")
 _LAYOUT = Layout(
     {name: name for name in NEEDED}, {name: name for name in FIELDS if name not in NEEDED}
 )
-Value = TypeVar("Value")
 
 
 def csv_header() -> str:
@@ -88,7 +86,7 @@ def make_safe(text: str) -> str:
 
 def make_plain(cell: str) -> str:
     """Undo `make_safe`, exactly."""
-    return _MADE_SAFE.sub("", cell)
+    return _MADE_SAFE.sub("", cell) if "'" in cell else cell
 
 
 def parse_csv(file: BinaryIO, _options: Options) -> Iterator[Record]:
@@ -104,14 +102,16 @@ def parse_json_lines(file: BinaryIO, _options: Options) -> Iterator[Record]:
 def _csv_movement(row: Row) -> Iterator[Record]:
     cells = {
         name: text if name in _NUMBERS else make_plain(text)
-        for name in FIELDS
-        if (text := row.text(name))
+        for name, place in row.header.places.items()
+        if (text := row.cells[place].strip())
     }
     labels = _split_labels(cells.pop("labels", ""))
     yield _movement(row.line, cells, labels)
 
 
 def _split_labels(text: str) -> tuple[str, ...]:
+    if not text:
+        return ()
     names, name, letters = [], "", iter(text)
     for letter in letters:
         if letter == ";":
@@ -135,51 +135,6 @@ def _json_movement(line: int, item: dict[str, Any]) -> Iterator[Record]:
             raise Invalid(f"{name}: this must be text", field=name)
         texts[name] = str(value)
     yield _movement(line, texts, tuple(labels))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """The fields of a row as text."""
-
-    texts: Mapping[str, str]
-
-    def needed(self, name: str, reader: Callable[..., Value]) -> Value:
-        text = self.texts.get(name, "")
-        if not text.strip():
-            raise Invalid(f"{name}: this is empty; fill it in", field=name)
-        return reader(text, field=name)
-
-    def optional(self, name: str, reader: Callable[..., Value]) -> Value | None:
-        return reader(self.texts[name], field=name) if self.texts.get(name) else None
-
-
-def _movement(line: int, texts: Mapping[str, str], labels: tuple[str, ...]) -> Movement:
-    fields = _Fields(texts)
-    movement = Movement(
-        line=line,
-        identity=fields.needed("identity", _key),
-        group_key=fields.needed("group_key", _key),
-        occurred_at=fields.needed("occurred_at", utc_time),
-        type=fields.needed("type", _one_of(TYPES)),
-        status=fields.needed("status", _one_of(STATUSES)),
-        asset=fields.needed("asset", _text(NAME_LIMIT)),
-        amount=fields.needed("amount", parse_amount),
-        contract=fields.optional("contract", normalize_address),
-        chain=fields.optional("chain", _text(NAME_LIMIT)),
-        txid=fields.optional("txid", normalize_txid),
-        own_address=fields.optional("own_address", normalize_address),
-        counterparty=fields.optional("counterparty", normalize_address),
-        fiat_value=fields.optional("fiat_value", parse_amount),
-        fiat_currency=fields.optional("fiat_currency", _text(NAME_LIMIT)),
-        note=clean_text(texts.get("note", ""), limit=NOTE_LIMIT, lines=True),
-        labels=tuple(clean_text(name, limit=NAME_LIMIT) for name in labels if name.strip()),
-        wallet=fields.optional("wallet", _text(WALLET_LIMIT)),
-        contact=fields.optional("contact", _text(LABEL_LIMIT)),
-        occurrence=fields.optional("occurrence", _count),
-    )
-    if movement.status == "failed" and movement.amount:
-        raise Invalid("amount: what failed moved nothing; write 0", field="amount")
-    return movement
 
 
 def _text(limit: int) -> Callable[..., str]:
@@ -216,6 +171,45 @@ def _count(text: str, *, field: str) -> int:
     if not _COUNT.fullmatch(text):
         raise Invalid(f"{field}: {text[:40]!r} is not a count from 0", field=field)
     return int(text)
+
+
+def _words(text: str, *, field: str) -> str:  # noqa: ARG001 - a reader's signature
+    return clean_text(text, limit=NOTE_LIMIT, lines=True)
+
+
+_READERS: Mapping[str, Callable[..., Any]] = {
+    "identity": _key,
+    "group_key": _key,
+    "occurred_at": utc_time,
+    "type": _one_of(TYPES),
+    "status": _one_of(STATUSES),
+    "asset": _text(NAME_LIMIT),
+    "amount": parse_amount,
+    "contract": normalize_address,
+    "chain": _text(NAME_LIMIT),
+    "txid": normalize_txid,
+    "own_address": normalize_address,
+    "counterparty": normalize_address,
+    "fiat_value": parse_amount,
+    "fiat_currency": _text(NAME_LIMIT),
+    "note": _words,
+    "wallet": _text(WALLET_LIMIT),
+    "contact": _text(LABEL_LIMIT),
+    "occurrence": _count,
+}
+"""How each field but the labels is read."""
+
+
+def _movement(line: int, texts: Mapping[str, str], labels: tuple[str, ...]) -> Movement:
+    for name in NEEDED:
+        if not texts.get(name, "").strip():
+            raise Invalid(f"{name}: this is empty; fill it in", field=name)
+    values = {name: _READERS[name](text, field=name) for name, text in texts.items() if text}
+    names = tuple(clean_text(name, limit=NAME_LIMIT) for name in labels if name.strip())
+    movement = Movement(line=line, labels=names, **values)
+    if movement.status == "failed" and movement.amount:
+        raise Invalid("amount: what failed moved nothing; write 0", field="amount")
+    return movement
 
 
 def _is_ours(item: dict[str, Any]) -> bool:

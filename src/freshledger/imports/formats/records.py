@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -21,8 +23,7 @@ class Options:
     chain: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True):
     """One movement of one asset in or out of the wallet.
 
     `identity` names the row for ever: made of what never changes between two exports of the

@@ -20,6 +20,7 @@ _TIME = re.compile(
     r"(Z|UTC|GMT|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+_OFFSETS = {None: "", "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"}
 _WHOLE = re.compile(r"\d{1,15}", re.ASCII)
 _AHEAD = timedelta(days=1)
 
@@ -113,7 +114,7 @@ def local_time(text: str, *, field: str, zone: ZoneInfo) -> datetime:
             f"{field}: {text[:40]!r} is not a time such as 2024-01-31 12:00:00", field=field
         )
     day, hour, offset = match.groups()
-    offset = {None: "", "Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"}.get(offset, offset)
+    offset = _OFFSETS.get(offset, offset)
     try:
         moment = datetime.fromisoformat(f"{day}T{hour or '00:00'}{offset}")
     except ValueError as error:
