@@ -86,7 +86,8 @@ async def _insert(
         "txid": chance.choice((None, f"{n:064x}", f"feed{n // 2:060x}")),
         "group_key": f"group {n // 3}",
         "identity": f"row {n}",
-        "occurred_at": START + timedelta(hours=chance.randrange(96)),
+        "occurred_at": START
+        + timedelta(days=chance.choice((0, 0, 0, -400, -40, 45)), hours=chance.randrange(96)),
         "type": chance.choice(TYPES),
         "status": status,
         "asset": asset,

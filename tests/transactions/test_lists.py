@@ -1,5 +1,6 @@
 """The list against a naive reading of its filters: the same rows in the same order."""
 
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from freshledger.amounts import EXACT
 from freshledger.database import Database
 from freshledger.errors import Invalid
 from freshledger.paging import Page
-from freshledger.transactions import bulk, lists, totals
+from freshledger.transactions import access, bulk, lists, totals
 from freshledger.transactions.filters import (
     SORTS,
     Paging,
@@ -213,6 +214,21 @@ async def test_each_value_alone_and_all_in_or(name, mark, small, database):
     args = [(mark + name, value) for value in values]
     where = TransactionFilter.from_args(args)
     assert await walk(database, small.ledger_id, where, "time") == expected(small, args, "time")
+
+
+@pytest.mark.parametrize("more", [(), ("asset", "BTC"), ("not.type", "send"), ("label", 0)])
+async def test_words_are_found_month_by_month(more, small, database, monkeypatch):
+    monkeypatch.setattr(access, "WINDOW", 3)
+    lists._page.cache_clear()
+    rest = [(more[0], str(more[1] or list(small.labels)[0]))] if more else []
+    for text, sort in itertools.product(TEXTS, ("-time", "time")):
+        args = [("q", text), *rest]
+        where = TransactionFilter.from_args(args)
+        wanted = expected(small, args, sort)
+        assert await walk(database, small.ledger_id, where, sort) == wanted
+        assert await walk(database, small.ledger_id, where, sort, backward=True) == wanted
+    monkeypatch.undo()
+    lists._page.cache_clear()
 
 
 async def test_rows_that_arrive_while_paging_move_nothing(psql, books, database):
