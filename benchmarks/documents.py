@@ -76,16 +76,29 @@ def _run(run: Run) -> str:
 
 
 def _summary(record: Record) -> str:
-    small = "**From a smoke run: these figures mean nothing.** " if record.smoke else ""
-    return small + words.summary(record.measures)
+    if record.smoke:
+        return "**From a smoke run, which shows that all of it works: these figures mean nothing.**"
+    return words.summary(record.measures)
 
 
 def _table(record: Record) -> str:
     measures = [one for one in record.measures if one.point is None]
     return "\n\n".join(
-        f"#### {words.heading(line)}\n\n{_rows(list(found))}"
+        f"#### {words.heading(line)}\n\n{_line(list(found))}"
         for line, found in groupby(measures, key=lambda one: one.line)
     )
+
+
+def _line(found: list[Measure]) -> str:
+    """Return what has bounds, and folded below it what is only stated."""
+    bounded = [one for one in found if one.reached is not None]
+    stated = [one for one in found if one.reached is None]
+    if not bounded or not stated:
+        return _rows(found)
+    more = (
+        f"<details><summary>{len(stated)} figures more</summary>\n\n{_rows(stated)}\n\n</details>"
+    )
+    return f"{_rows(bounded)}\n\n{more}"
 
 
 def _rows(found: list[Measure]) -> str:

@@ -95,6 +95,21 @@ def read(place: Path) -> Record:
 
 
 def write(record: Record, place: Path) -> None:
-    """Write a record, with a line for each number, so that versions of it can be compared."""
+    """Write a record, with a line for each measure, so that versions of it can be compared."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    runs = ",\n".join(_lines(run) for run in record.runs)
+    place.write_text(f'{{"runs":[\n{runs}\n]}}\n')
+
+
+def _lines(run: Run) -> str:
+    told = msgspec.to_builtins(run)
+    measures = ",\n".join(
+        _encoded({name: value for name, value in one.items() if value not in (None, "")})
+        for one in told.pop("measures")
+    )
+    head = _encoded(told).removesuffix("}")
+    return f'{head},"measures":[\n{measures}\n]}}'
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -58,7 +58,8 @@ def make_table(measures: list[Measure], *, judged: bool) -> Table:
         table.add_row(f"[bold]{escape(line)}[/]", f"[bold]{escape(words.WORK.get(line, ''))}[/]")
         for one in found:
             table.add_row("", _what(one), words.middle(one), words.spread(one), words.bound(one),
-                          _reached(one) if judged else "")  # fmt: skip
+                          _reached(one) if judged else "",
+                          style="dim" if one.reached is None else "")  # fmt: skip
     return table
 
 
