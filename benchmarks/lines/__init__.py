@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from benchmarks.lines import imports, pages
+from benchmarks.lines import bulk, exports, imports, pages, start
 
-MODULES: tuple[ModuleType, ...] = (imports, pages)
+MODULES: tuple[ModuleType, ...] = (pages, imports, bulk, exports, start)
 """Each with LINES and `async def measure(bench: Bench) -> list[Measure]`."""
