@@ -174,13 +174,13 @@ async def calm(books: Books, served: Served) -> None:
 async def _everybody(books: Books) -> AsyncIterator[dict[str, Served]]:
     """Serve all of them at once; those who are not asked cost nothing."""
     told = {"DATABASE_URL": books.url, "LEDGER": str(books.ledger_id), "TOKEN": books.token}
+    running = {OURS: serving.freshledger(books.url)}
+    for name, command in (commands.PEERS | {BARE: commands.bare}).items():
+        port = serving.free_port()
+        running[name] = serving.serving(command(port), told, port=port)
     async with AsyncExitStack() as stack:
-        served = {OURS: await stack.enter_async_context(serving.freshledger(books.url))}
-        for name, command in (commands.PEERS | {BARE: commands.bare}).items():
-            port = serving.free_port()
-            running = serving.serving(command(port), told, port=port)
-            served[name] = await stack.enter_async_context(running)
-        yield served
+        served = await asyncio.gather(*map(stack.enter_async_context, running.values()))
+        yield dict(zip(running, served, strict=True))
 
 
 def _lists(books: Books, served: Mapping[str, Served]) -> Iterator[Party]:
