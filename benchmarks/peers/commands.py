@@ -15,7 +15,7 @@ def _gunicorn(app: str, port: int) -> list[str]:
     return [
         _tool("gunicorn"), "--bind", f"127.0.0.1:{port}", "--workers", "1",
         "--worker-class", "gthread", "--threads", str(CONNECTIONS),
-        "--no-control-socket", "--log-level", "warning", app,
+        "--graceful-timeout", "1", "--no-control-socket", "--log-level", "warning", app,
     ]  # fmt: skip
 
 
