@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from quart import Blueprint, current_app, redirect, request, url_for
+from quart import Blueprint, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from freshledger import __version__
@@ -33,15 +33,15 @@ from freshledger.web import api, context, errors, freshness, rendering, security
 from freshledger.web.times import local_time
 
 PLACES = (
-    ("Transactions", "transactions.list_transactions"),
-    ("Contacts", "contacts.list_contacts"),
-    ("Labels", "labels.list_labels"),
-    ("Wallets", "wallets.list_wallets"),
-    ("Imports", "imports.list_imports"),
-    ("History", "history.list_versions"),
-    ("Ledger", "ledgers.show_ledger"),
+    ("Transactions", "transactions", "/transactions"),
+    ("Contacts", "contacts", "/contacts"),
+    ("Labels", "labels", "/labels"),
+    ("Wallets", "wallets", "/wallets"),
+    ("Imports", "imports", "/imports"),
+    ("History", "history", "/history"),
+    ("Ledger", "ledgers", ""),
 )
-"""The main places of a ledger, in the order of the navigation."""
+"""The main places of a ledger, in the order of the navigation: text, blueprint, path in it."""
 
 
 class Freshledger(stream.LiveQuart):
@@ -116,14 +116,11 @@ async def _frame() -> dict[str, Any]:
             "user_menu": _user_menu(viewer),
         }
     if ledger:
+        home = url_for("ledgers.show_ledger", ledger_id=ledger.id)
+        here = (request.blueprint or "").partition(".")[0]
         frame["nav"] = [
-            {
-                "text": text,
-                "url": url_for(endpoint, ledger_id=ledger.id),
-                "active": (request.blueprint or "").partition(".")[0] == endpoint.partition(".")[0],
-            }
-            for text, endpoint in PLACES
-            if endpoint in current_app.view_functions
+            {"text": text, "url": home + path, "active": here == blueprint}
+            for text, blueprint, path in PLACES
         ]
     return frame
 

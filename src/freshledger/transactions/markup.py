@@ -7,6 +7,7 @@ neither drawings nor buttons that the style sheet (css/marks.css) can make.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from freshledger.amounts import format_amount
-from freshledger.chains import display_address
+from freshledger.chains import display_address as checksummed
 from freshledger.transactions.display import fiat_text, moment_text
 from freshledger.transactions.rows import LabelTag, TransactionRow
 from freshledger.web import markup
@@ -23,6 +24,9 @@ SHOWN_LABELS = 5
 LONG_AMOUNT = 14
 LONG_NOTE = 40
 """A note of more characters may be cut where it is shown, and has a tooltip."""
+
+display_address = lru_cache(4096)(checksummed)
+"""A checksum costs as much as the rest of a row, and is the same for ever."""
 
 
 @dataclass(frozen=True, slots=True)

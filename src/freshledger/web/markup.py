@@ -4,7 +4,9 @@ Templates have them as `markup`, and under their own names by components/ui.html
 macros because a page shows hundreds of them: here each costs a few microseconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -20,6 +22,46 @@ _BADGES = {
     "updated": "accent", "owner": "accent", "expired": "bad",
 }  # fmt: skip
 """What the known states of movements and imports mean."""
+
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Drawings:
+    """The drawings of a sprite at an address, and the buttons that have some."""
+
+    def __init__(self, sprite: str) -> None:
+        self._sprite = sprite
+
+    def icon(self, name: str) -> Markup:
+        """Show a 16 px line drawing, decoration only."""
+        return Markup(  # noqa: S704 - escaped
+            f'<svg class="icon" aria-hidden="true"><use href="{self._sprite}#{escape(name)}"/></svg>'
+        )
+
+    def button(  # noqa: PLR0913 - a template names what it gives
+        self,
+        text: str,
+        kind: str = "",
+        icon: str | None = None,
+        type: str = "submit",  # noqa: A002 - the attribute's name
+        href: str | None = None,
+        *,
+        small: bool = False,
+        attrs: Mapping[str, Any] = _NONE,
+    ) -> Markup:
+        """Show a button, with `href` a link that looks like one.
+
+        `kind` is "", primary, danger, quiet, link or wide, several with spaces.
+        """
+        kinds = "".join(f" button--{one}" for one in kind.split()) + " button--small" * small
+        more = "".join(f' {name}="{escape(value)}"' for name, value in attrs.items())
+        inner = f"{self.icon(icon) if icon else ''}<span>{escape(text)}</span>"
+        if href:
+            html = f'<a class="button{kinds}" href="{escape(href)}"{more}>{inner}</a>'
+        else:
+            html = f'<button class="button{kinds}" type="{type}"{more}>{inner}</button>'
+        return Markup(html)  # noqa: S704 - escaped
 
 
 def amount(

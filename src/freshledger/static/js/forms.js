@@ -87,7 +87,7 @@
     const content = contentOf(form, submitter);
     const last = pending();
     if (last?.content === content) field.value = last.key;
-    else if (used.has(field.value)) field.value = newKey();
+    else if (!field.value || used.has(field.value)) field.value = newKey();
     used.add(field.value);
     pending($("input[type=password]", form) ? null : { content, key: field.value });
   };

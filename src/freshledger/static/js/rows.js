@@ -117,7 +117,10 @@
 
   const fillForm = (form, row) => {
     form.setAttribute("action", `${urlOf(row)}/${form.dataset.part}`);
-    const { version, note, contact } = form.elements;
+    const { csrf_token: token, version, back, note, contact } = form.elements;
+    const given = $("#row-act").elements;
+    token.value = given.csrf_token.value;
+    back.value = given.back.value;
     version.value = row.dataset.version;
     if (note) note.value = $(".note", row)?.textContent ?? "";
     if (contact) contact.value = $(".address__contact", row)?.textContent ?? "";
