@@ -100,7 +100,7 @@ async def window(browser: Browser, site: Site) -> AsyncIterator[BrowserContext]:
     said: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
-        refused = re.search(r"status of 4[12]2 ", message.text)  # the page tells why
+        refused = re.search(r"status of (4[12]2|503) ", message.text)  # the page tells why
         if message.type in {"error", "warning"} and not refused:
             said.append(message.text)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import time
 
 from playwright.async_api import expect
 
@@ -127,6 +128,25 @@ async def test_an_answer_that_is_too_old_is_asked_for_again(listed, psql, books,
     note = listed.locator(f"#row-{rows.ids[38]} .note")
     await expect(note).to_have_text("second", timeout=15_000)
     assert len(answers) == 1
+
+
+async def test_a_busy_server_is_asked_again_when_it_says(listed, psql, books, rows):
+    """Within half and one and a half times what it says: not all pages at the same moment."""
+    asked = []
+
+    async def refuse(route):
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            await route.fulfill(status=503, headers={"Retry-After": "2"}, body="busy")
+        else:
+            await route.continue_()
+
+    await listed.route(re.compile(r"/transactions"), refuse, times=2)
+    await listed.route(re.compile(r"/transactions/totals"), say_nothing)
+    await set_note(psql, books, rows.ids[38], "seen later")
+    note = listed.locator(f"#row-{rows.ids[38]} .note")
+    await expect(note).to_have_text("seen later", timeout=15_000)
+    assert asked[1] - asked[0] > 1
 
 
 async def test_an_answer_for_the_address_before_is_thrown_away(listed, psql, books, rows):

@@ -43,6 +43,12 @@ FAULTS = {
         "running = run()",
         test_live.test_fetches_never_overlap,
     ),
+    "a busy server asked at once": (
+        "follow.js",
+        "if (!error.after) throw error;",
+        "throw error;",
+        test_live.test_a_busy_server_is_asked_again_when_it_says,
+    ),
     "typed text overwritten": (
         "merge.js",
         "if (kept || [...held].some((control) => node.contains(control) && isText(control)))",

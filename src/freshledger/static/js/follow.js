@@ -20,11 +20,12 @@
   let running = null;
   let stop = new AbortController();
 
-  /** A fetch was answered with `status`, which is no page. */
+  /** A fetch was answered with `status`, which is no page; `after` is in how many seconds it may be asked for again. */
   class Refused extends Error {
-    constructor(status) {
+    constructor(status, after = 0) {
       super(`the page was answered ${status}`);
       this.status = status;
+      this.after = after;
     }
   }
 
@@ -69,7 +70,9 @@
     const answer = await fetch(url, { headers, cache: "no-store", signal });
     const isPage = answer.headers.get("Content-Type")?.startsWith("text/html");
     if (answer.status === 304) return { answer };
-    if (answer.redirected || !isPage || ![200, 422].includes(answer.status)) throw new Refused(answer.status);
+    if (answer.redirected || !isPage || ![200, 422].includes(answer.status)) {
+      throw new Refused(answer.status, answer.status === 503 ? Number(answer.headers.get("Retry-After")) : 0);
+    }
     const template = document.createElement("template");
     template.innerHTML = await answer.text();
     const fresh = $("#frame", template.content);
@@ -106,11 +109,17 @@
   const isBehind = () => now.forced || now.shown < now.wanted;
   const isHeld = () => now.held || frame().hasAttribute("data-held");
 
+  // All pages of a ledger ask at the same moment: one that finds the server busy comes again when it is told to, and not with all the others.
+  const patiently = (error) => {
+    if (!error.after) throw error;
+    return error.after * (500 + Math.random() * 1000);
+  };
+
   const run = async () => {
     for (let tries = 1; isBehind() && !isHeld(); tries += 1) {
       if (tries > TRIES) throw new Refused(0);
-      await fetchOnce();
-      if (isBehind()) await new Promise((done) => setTimeout(done, tries * tries * 10));
+      const pause = (await fetchOnce().catch(patiently)) ?? tries * tries * 10;
+      if (isBehind()) await new Promise((done) => setTimeout(done, pause));
     }
   };
 
