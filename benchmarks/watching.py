@@ -1,11 +1,10 @@
-"""Runs the clients of open streams, and says when the last of them has heard of a commit."""
+"""Runs clients of open streams and pages, in a process of their own: watcher.py, following.py."""
 
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -19,7 +18,7 @@ from freshledger.web.context import hash_secret
 EACH = 200
 """Streams or pages of one viewer; a process serves no more than 250 of them."""
 
-PATIENCE = 60
+PATIENCE = 120
 
 _VIEWER = """
 WITH person AS (
@@ -33,62 +32,43 @@ SELECT id, $3, now() + interval '1 day' FROM person
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """When all streams had one event; `events` are the different ones: version and size."""
-
-    first: float
-    last: float
-    events: list[list[int]]
-
-
-class Watchers:
-    """The process that watches; its clock is time.monotonic(), as that of this process."""
+class Clients:
+    """The process of the clients; its clock is time.monotonic(), as that of this process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def open(self, streams: Sequence[tuple[str, str]]) -> None:
-        """Open streams: each the path and the secret of the viewer's session."""
-        await self._ask({"open": streams})
-
-    async def listen(self) -> None:
-        """Wait from now on for an event of every stream."""
-        await self._ask({"listen": True})
-
-    async def heard(self) -> Heard:
-        """Return when the last of them came; raises ClickException if one is missing."""
-        return Heard(**await self._answer())
-
-    async def _ask(self, command: dict[str, Any]) -> None:
+    async def ask(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Let them do something, and return what they say when it is done."""
         if self._process.stdin is None:
             raise TypeError("its input is not piped")
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         await self._process.stdin.drain()
-        await self._answer()
+        return await self.answer()
 
-    async def _answer(self) -> dict[str, Any]:
+    async def answer(self) -> dict[str, Any]:
+        """Return what they say next; raises ClickException where that does not come."""
         if self._process.stdout is None:
             raise TypeError("its output is not piped")
         try:
             async with asyncio.timeout(PATIENCE):
                 line = await self._process.stdout.readline()
         except TimeoutError:
-            raise click.ClickException("a stream did not tell of a commit") from None
+            raise click.ClickException("a stream or page did not come to show a commit") from None
         if not line:
-            raise click.ClickException("the streams' clients have ended")
+            raise click.ClickException("the clients have ended")
         return json.loads(line)
 
 
 @asynccontextmanager
-async def watching(server: Served) -> AsyncIterator[Watchers]:
-    """Run clients of that server; at the end of the block they go away."""
+async def watching(program: str, server: Served) -> AsyncIterator[Clients]:
+    """Run a program of clients of that server; at the end of the block they go away."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.watcher", str(urlsplit(server.address).port), cwd=ROOT,
+        sys.executable, "-m", program, str(urlsplit(server.address).port), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        yield Watchers(process)
+        yield Clients(process)
     finally:
         if process.returncode is None:
             process.kill()

@@ -19,7 +19,7 @@ from benchmarks.bench import Bench
 from benchmarks.data import Books
 from benchmarks.measures import Measure, ratio
 from benchmarks.serving import Served, free_port, freshledger, serving
-from benchmarks.watching import Watchers, sign_in, watching
+from benchmarks.watching import Clients, sign_in, watching
 
 LINES = ("6", "10")
 
@@ -72,31 +72,31 @@ class Work:
         """Open more and more streams, and measure each number of them."""
         secrets, opened = self.secrets, 0
         memory: dict[int, float] = {}
-        async with watching(server) as watchers:
+        async with watching("benchmarks.watcher", server) as clients:
             for count in self.bench.size.streams:
-                await watchers.open([(path, secret) for secret in secrets[opened:count]])
+                await clients.ask({"open": [(path, secret) for secret in secrets[opened:count]]})
                 opened = count
-                party.times.setdefault(count, []).append(await self._commits(watchers))
+                party.times.setdefault(count, []).append(await self._commits(clients))
                 await asyncio.sleep(self.bench.size.seconds)
                 memory[count] = server.process.memory_info().rss / 1000
         least, most = min(memory), max(memory)
         party.rest.append(memory[least])
         party.memory.append((memory[most] - memory[least]) / (most - least))
 
-    async def _commits(self, watchers: Watchers) -> list[float]:
+    async def _commits(self, clients: Clients) -> list[float]:
         """Return the milliseconds from each commit to the event at the last stream."""
         times = []
         for number in range(COMMITS):
             await asyncio.sleep(PAUSE)
-            await watchers.listen()
+            await clients.ask({"listen": True})
             await self.psql.execute(UPDATE, self.books.ledger_id, f"seen by {number}")
             committed = time.monotonic()
             version = await self.psql.fetchval(HEAD, self.books.ledger_id)
-            heard = await watchers.heard()
-            if [told for told, _ in heard.events] != [version]:
-                raise click.ClickException(f"streams told {heard.events} of version {version}")
-            self.event_bytes = heard.events[0][1]
-            times.append((heard.last - committed) * 1000)
+            heard = await clients.answer()
+            if [told for told, _ in heard["events"]] != [version]:
+                raise click.ClickException(f"streams told {heard['events']} of version {version}")
+            self.event_bytes = heard["events"][0][1]
+            times.append((heard["last"] - committed) * 1000)
         return times
 
 
