@@ -40,15 +40,20 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def freshledger(
-    url: str | None, *, workers: int = 1, data_dir: Path | None = None
+    url: str | None, *, workers: int = 1, data_dir: Path | None = None, pool_size: int | None = None
 ) -> AsyncIterator[Served]:
-    """Serve freshledger as its users do, on the database at `url`, or that in its data folder."""
+    """Serve freshledger as its users do, on the database at `url`, or that in its data folder.
+
+    `pool_size` is how many connections it reads by, where that is not its own number.
+    """
     command = [str(Path(sys.executable).with_name("freshledger")), "serve", "--port", "0"]
     if workers > 1:
         command += ["--workers", str(workers)]
     environment = {"FRESHLEDGER_DATABASE_URL": url or ""}
     if data_dir:
         environment["FRESHLEDGER_DATA_DIR"] = str(data_dir)
+    if pool_size:
+        environment["FRESHLEDGER_POOL_SIZE"] = str(pool_size)
     async with _running(command, environment, stdout=asyncio.subprocess.PIPE) as process:
         async with asyncio.timeout(STARTING):
             address = await _announced(process)

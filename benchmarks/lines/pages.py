@@ -174,7 +174,7 @@ async def calm(books: Books, served: Served) -> None:
 async def _everybody(books: Books) -> AsyncIterator[dict[str, Served]]:
     """Serve all of them at once; those who are not asked cost nothing."""
     told = {"DATABASE_URL": books.url, "LEDGER": str(books.ledger_id), "TOKEN": books.token}
-    running = {OURS: serving.freshledger(books.url)}
+    running = {OURS: serving.freshledger(books.url, pool_size=CONNECTIONS)}
     for name, command in (commands.PEERS | {BARE: commands.bare}).items():
         port = serving.free_port()
         running[name] = serving.serving(command(port), told, port=port)
