@@ -13,6 +13,8 @@ from pathlib import Path
 import click
 import psutil
 
+from freshledger.settings import PREFIX
+
 ROOT = Path(__file__).parents[1]
 STARTING = 60
 _ADDRESS = re.compile(rb"serves on (http://[\d.:]+)")
@@ -40,11 +42,11 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def freshledger(
-    url: str | None, *, workers: int = 1, data_dir: Path | None = None, pool_size: int | None = None
+    url: str | None, *, workers: int = 1, data_dir: Path | None = None, **settings: float
 ) -> AsyncIterator[Served]:
     """Serve freshledger as its users do, on the database at `url`, or that in its data folder.
 
-    `pool_size` is how many connections it reads by, where that is not its own number.
+    `settings` are numbers of freshledger's own Settings that are not as they come.
     """
     command = [str(Path(sys.executable).with_name("freshledger")), "serve", "--port", "0"]
     if workers > 1:
@@ -52,8 +54,7 @@ async def freshledger(
     environment = {"FRESHLEDGER_DATABASE_URL": url or ""}
     if data_dir:
         environment["FRESHLEDGER_DATA_DIR"] = str(data_dir)
-    if pool_size:
-        environment["FRESHLEDGER_POOL_SIZE"] = str(pool_size)
+    environment |= {PREFIX + name.upper(): str(value) for name, value in settings.items()}
     async with _running(command, environment, stdout=asyncio.subprocess.PIPE) as process:
         async with asyncio.timeout(STARTING):
             address = await _announced(process)

@@ -18,7 +18,7 @@ from benchmarks import serving
 from benchmarks.answers import Shown, compare, read_truth, rows_of_json, rows_of_page
 from benchmarks.bench import Bench
 from benchmarks.data import Books
-from benchmarks.load import CONNECTIONS, Load, run_wrk
+from benchmarks.load import CONNECTIONS, TIMEOUT, Load, run_wrk
 from benchmarks.measures import Measure, ratio
 from benchmarks.peers import commands
 from benchmarks.peers.pgbench import run_pgbench
@@ -174,7 +174,7 @@ async def calm(books: Books, served: Served) -> None:
 async def _everybody(books: Books) -> AsyncIterator[dict[str, Served]]:
     """Serve all of them at once; those who are not asked cost nothing."""
     told = {"DATABASE_URL": books.url, "LEDGER": str(books.ledger_id), "TOKEN": books.token}
-    running = {OURS: serving.freshledger(books.url, pool_size=CONNECTIONS)}
+    running = {OURS: serving.freshledger(books.url, pool_size=CONNECTIONS, pool_timeout=TIMEOUT)}
     for name, command in (commands.PEERS | {BARE: commands.bare}).items():
         port = serving.free_port()
         running[name] = serving.serving(command(port), told, port=port)
