@@ -2,9 +2,8 @@
 
 A measure named "curve: <chart>: <series>: <x>" is a point of a curve: of the chart with that name,
 which is what its x-axis counts (rows, ledgers, users, open pages), of one of its lines, at x, a
-number above 0. All points of a chart have one unit. Curves stand in the charts, not in the table:
-
-    Measure("5", "curve: rows: asset=ETH: 1000000", "ms", rounds)
+number above 0. All points of a chart have one unit. Curves stand in the charts, not in the table.
+`on_curve` makes them.
 """
 
 import re
@@ -41,6 +40,11 @@ class Measure:
     at_least: float | None = None
     at_most: float | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what looks like a point of a curve and is none."""
+        if self.name.startswith("curve:") and self.point is None:
+            raise ValueError(f"{self.name} is not curve: <chart>: <series>: <x>")
 
     @property
     def middle(self) -> float:
@@ -80,3 +84,10 @@ def ratio(
     """Divide two things round by round: `these` by `those`."""
     rounds = tuple(one / other for one, other in zip(these, those, strict=True))
     return Measure(line, name, TIMES, rounds, at_least, at_most, note)
+
+
+def on_curve(
+    line: str, chart: str, series: str, x: float, unit: str, rounds: tuple[float, ...]
+) -> Measure:
+    """Return a point of a curve."""
+    return Measure(line, f"curve: {chart}: {series}: {x}", unit, rounds)

@@ -17,6 +17,7 @@ WORK = {
     "9": "label all matches of a filter, 100,000 rows",
     "10": "memory",
     "11": "serve on existing data, to the first page",
+    "12": "a page beside ever more ledgers and users",
 }
 """The rows of the table."""
 
