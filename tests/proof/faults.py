@@ -176,8 +176,8 @@ def keep_a_tags_version() -> None:
     kept: dict[int, int] = {}
     tag = freshness.etag
 
-    def etag(version: int) -> str:
-        return tag(kept.setdefault(freshness.ledger().id, version))
+    def etag(asked: Any, here: Any, who: Any, version: int) -> str:
+        return tag(asked, here, who, kept.setdefault(here.id, version))
 
     freshness.etag = etag
 

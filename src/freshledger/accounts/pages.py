@@ -92,7 +92,9 @@ async def logout() -> ResponseReturnValue:
     token_hash = hash_secret(session_token() or "")
     await repository.delete_session_of(current_session(), token_hash=token_hash)
     response = see_other(url_for("accounts.login"), notice="You are signed out.")
-    response.delete_cookie(session_cookie(), secure=_is_secure(), httponly=True, samesite="Lax")
+    response.delete_cookie(
+        session_cookie(request.scheme), secure=_is_secure(), httponly=True, samesite="Lax"
+    )
     return response
 
 
@@ -211,7 +213,7 @@ def _with_status(page: str, error: AppError | None) -> ResponseReturnValue:
 
 def _sign_in(response: Response, secret: str) -> Response:
     response.set_cookie(
-        session_cookie(),
+        session_cookie(request.scheme),
         secret,
         max_age=_app().settings.session_hours * 3600,
         secure=_is_secure(),

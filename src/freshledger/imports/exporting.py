@@ -6,6 +6,7 @@ It reads through the same list as the page, so that an export holds exactly what
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import IO
 
 from sqlalchemy import (
@@ -181,13 +182,13 @@ def _movement(row: TransactionRow) -> Movement:
         type=row.type,
         status=row.status,
         asset=row.asset,
-        amount=row.amount,
+        amount=Decimal(row.amount),
         contract=row.contract,
         chain=row.chain,
         txid=row.txid,
         own_address=row.own_address,
         counterparty=row.counterparty,
-        fiat_value=row.fiat_value,
+        fiat_value=None if row.fiat_value is None else Decimal(row.fiat_value),
         fiat_currency=row.fiat_currency,
         note=row.note,
         labels=tuple(label.name for label in row.labels),

@@ -21,6 +21,7 @@ from freshledger.transactions import bulk, commands, lists, repository, totals
 from freshledger.transactions.bulk import Edited
 from freshledger.transactions.filters import PAGING, Paging, Preview, Selection, TransactionFilter
 from freshledger.transactions.periods import Clock
+from freshledger.transactions.rows import TransactionRow
 from freshledger.transactions.shapes import (
     BulkContactIn,
     BulkLabelsIn,
@@ -34,11 +35,9 @@ from freshledger.transactions.shapes import (
     SelectionIn,
     TotalsOut,
     TransactionIn,
-    TransactionOut,
     TransactionsOut,
     page_out,
     totals_out,
-    transaction_out,
 )
 from freshledger.web import freshness
 from freshledger.web.api import json_response, read_body
@@ -68,14 +67,14 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
     where = TransactionFilter.from_args(args, others=(*PAGING, "totals"))
     paging, clock, summed = Paging.from_args(args), _clock(), _wants_totals()
     if not summed:
-        page, version = await lists.list_transactions(
+        page, version = await lists.list_documents(
             current_session(), ledger_id=ledger_id, where=where, clock=clock, paging=paging
         )
         freshness.shows(version)
         return json_response(page_out(page, version, None))
     await begin_snapshot()
     session = current_session()
-    page, version = await lists.list_transactions(
+    page, version = await lists.list_documents(
         session, ledger_id=ledger_id, where=where, clock=clock, paging=paging
     )
     freshness.shows(version)
@@ -85,7 +84,7 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
 
 @blueprint.post("")
 @document_request(TransactionIn)
-@document_response(TransactionOut, 201)
+@document_response(TransactionRow, 201)
 async def create_transaction(ledger_id: int) -> ResponseReturnValue:
     """Add a movement by hand."""
     body = await read_body(TransactionIn)
@@ -94,7 +93,7 @@ async def create_transaction(ledger_id: int) -> ResponseReturnValue:
     made = await commands.create_transaction(
         current_session(), ledger_id=ledger_id, fields=fields, label_ids=labels
     )
-    response = json_response(transaction_out(made), 201)
+    response = json_response(made, 201)
     response.headers["Location"] = f"{request.path}/{made.id}"
     return response
 
@@ -166,19 +165,19 @@ async def edit_contacts(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/<int:transaction_id>")
-@document_response(TransactionOut)
+@document_response(TransactionRow)
 async def get_transaction(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Show one transaction."""
     row = await repository.get_transaction(
         current_session(), ledger_id=ledger_id, transaction_id=transaction_id
     )
-    return json_response(transaction_out(row))
+    return json_response(row)
 
 
 @blueprint.patch("/<int:transaction_id>")
 @document_headers(IfMatch)
 @document_request(CorrectionIn)
-@document_response(TransactionOut)
+@document_response(TransactionRow)
 async def correct_transaction(ledger_id: int, transaction_id: int) -> ResponseReturnValue:
     """Correct a transaction by hand; imports leave what was corrected alone."""
     body = msgspec.structs.asdict(await read_body(CorrectionIn))
@@ -191,7 +190,7 @@ async def correct_transaction(ledger_id: int, transaction_id: int) -> ResponseRe
             fields={name: value for name, value in body.items() if value is not UNSET},
             seen=seen,
         )
-    return json_response(transaction_out(row))
+    return json_response(row)
 
 
 @blueprint.delete("/<int:transaction_id>")
@@ -215,7 +214,7 @@ async def list_group(ledger_id: int, transaction_id: int) -> ResponseReturnValue
         session, ledger_id=ledger_id, transaction_id=transaction_id
     )
     rows = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
-    return json_response(GroupOut(row.group_key, [transaction_out(one) for one in rows]))
+    return json_response(GroupOut(row.group_key, rows))
 
 
 @blueprint.put("/<int:transaction_id>/labels/<int:label_id>")
@@ -246,12 +245,11 @@ async def delete_label(ledger_id: int, transaction_id: int, label_id: int) -> Re
 
 def _current(
     ledger_id: int, transaction_id: int
-) -> Callable[[], Coroutine[Any, Any, TransactionOut]]:
-    async def read() -> TransactionOut:
-        row = await repository.get_transaction(
+) -> Callable[[], Coroutine[Any, Any, TransactionRow]]:
+    async def read() -> TransactionRow:
+        return await repository.get_transaction(
             current_session(), ledger_id=ledger_id, transaction_id=transaction_id
         )
-        return transaction_out(row)
 
     return read
 

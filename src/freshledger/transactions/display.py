@@ -95,7 +95,7 @@ def shown_row(row: TransactionRow, zone: ZoneInfo) -> dict[str, Any]:
         "day": moment[:10],
         "hour": moment[11:16],
         "moment": moment,
-        "amount_text": format_amount(row.amount),
+        "amount_text": row.amount,
         "counterparty": display_address(row.counterparty) if row.counterparty else None,
         "own_address": display_address(row.own_address) if row.own_address else None,
         "contract": display_address(row.contract) if row.contract else None,
@@ -114,7 +114,7 @@ def fiat_text(row: TransactionRow) -> str | None:
     """Write what a movement was worth by its source, None where that said nothing."""
     if row.fiat_value is None:
         return None
-    whole, _, fraction = format_amount(row.fiat_value).partition(".")
+    whole, _, fraction = row.fiat_value.partition(".")
     grouped = f"{int(whole):,}" if whole not in {"-0", "-"} else whole
     return f"{grouped}{'.' + fraction if fraction else ''} {row.fiat_currency or ''}".strip()
 

@@ -1,6 +1,7 @@
 """A movement's page, and edits of one movement: on its page and in its row of the list."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -79,7 +80,7 @@ async def _show(
     row = await repository.get_transaction(session, **key)
     group = await repository.list_group(session, ledger_id=ledger_id, group_key=row.group_key)
     sources = await choices.list_sources(session, **key)
-    texts = form_texts(structs.asdict(row), clock.zone)
+    texts = form_texts(structs.asdict(row) | {"amount": Decimal(row.amount)}, clock.zone)
     return await render(
         "transactions/show.html",
         row=display.shown_row(row, clock.zone),

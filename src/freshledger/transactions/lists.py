@@ -1,6 +1,6 @@
 """One page of the list in one statement, which is one snapshot: rows, names, version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -9,27 +9,29 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
+    Text,
     and_,
     bindparam,
+    case,
+    cast,
     exists,
     false,
     func,
     literal,
+    literal_column,
     select,
     true,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.amounts import format_amount
-from freshledger.database import AnyRow, AnySelect
+from freshledger.database import AnySelect
 from freshledger.errors import NotFound
 from freshledger.models import (
     Contact,
     ContactAddress,
     Head,
     Label,
-    Transaction,
     TransactionLabel,
     Wallet,
 )
@@ -48,7 +50,7 @@ from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, sh
 from freshledger.transactions.filters import Paging, TransactionFilter
 from freshledger.transactions.ordering import Order
 from freshledger.transactions.periods import Clock, begin, end
-from freshledger.transactions.rows import LabelTag, TransactionRow
+from freshledger.transactions.rows import Document, TransactionRow, read_row
 
 _LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer())
 
@@ -61,9 +63,26 @@ async def list_transactions(
     clock: Clock,
     paging: Paging,
 ) -> tuple[Page[TransactionRow], int]:
-    """List a page and the ledger's version it shows: one statement.
+    """List a page and the ledger's version it shows; see list_documents."""
+    page, version = await list_documents(
+        session, ledger_id=ledger_id, where=where, clock=clock, paging=paging
+    )
+    rows = tuple(read_row(document) for document in page.rows)
+    return Page(rows, page.next, page.previous, page.first, page.last), version
 
-    Raises Invalid for a cursor of another ledger or order, NotFound where the ledger is gone.
+
+async def list_documents(
+    session: AsyncSession,
+    *,
+    ledger_id: int,
+    where: TransactionFilter,
+    clock: Clock,
+    paging: Paging,
+) -> tuple[Page[Document], int]:
+    """List a page and the ledger's version it shows, unread, for who only passes it on.
+
+    One statement. Raises Invalid for a cursor of another ledger or order, NotFound where the
+    ledger is gone.
     """
     by_amount = paging.sort.endswith("amount")
     scope = f"{ledger_id}:{paging.sort}"
@@ -77,27 +96,26 @@ async def list_transactions(
     records = found.all()
     if not records:
         raise NotFound("there is no such ledger")
-    rows = [as_row(record) for record in records if record.id is not None]
     page = page_of(
-        rows,
+        [Document(row.document.encode()) for row in records if row.document is not None],
         cursor=cursor,
         limit=paging.limit,
         behind=bool(records[0].behind),
         scope=scope,
-        key=_key(by_amount=by_amount),
+        key=lambda document: _key(read_row(document), by_amount=by_amount),
     )
     return page, records[0].ledger_version
 
 
 def cursor_from(row: TransactionRow, *, ledger_id: int, sort: str) -> str:
     """Return the cursor of the page that begins with `row`, whatever comes before it later."""
-    *place, identifier = _key(by_amount=sort.endswith("amount"))(row)
+    *place, identifier = _key(row, by_amount=sort.endswith("amount"))
     before = int(identifier) + (1 if sort.startswith("-") else -1)
     return Cursor((*place, str(before))).encode(scope=f"{ledger_id}:{sort}")
 
 
-def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], Any]]:
-    """Return the columns that `as_row` reads, and what joins their tables to `rows`."""
+def shown(rows: FromClause) -> tuple[ColumnElement[str], Callable[[Any], Any]]:
+    """Return a row's Document, null where there is no row, and what joins its names to `rows`."""
     address, contact, wallet = (
         table.__table__.alias(name)
         for table, name in ((ContactAddress, "known"), (Contact, "contact"), (Wallet, "wallet"))
@@ -110,13 +128,20 @@ def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], A
     )
     contact_id = func.coalesce(rows.c.contact_id, address.c.contact_id)
     tags = _labels(rows)
-    columns: list[ColumnElement[Any]] = [
-        *(column for column in rows.c if column.name not in {"ledger_id", "created_at"}),
-        wallet.c.name.label("wallet"),
-        contact.c.id.label("effective_contact_id"),
-        contact.c.name.label("contact"),
-        tags.c.labels,
-    ]
+    values: dict[str, Any] = {column.name: column for column in rows.c} | {
+        "occurred_at": _rfc3339(rows.c.occurred_at),
+        "amount": _exact(rows.c.amount),
+        "fiat_value": _exact(rows.c.fiat_value),
+        "wallet": wallet.c.name,
+        "contact_id": contact.c.id,
+        "contact": contact.c.name,
+        "contact_by_hand": rows.c.contact_id.is_not(None),
+        "labels": func.coalesce(tags.c.labels, literal_column("'[]'::jsonb")),
+    }
+    pairs: Iterable[tuple[ColumnElement[Any], ...]] = (
+        (literal_column(f"'{name}'"), values[name]) for name in TransactionRow.__struct_fields__
+    )
+    made = cast(func.json_build_object(*(part for pair in pairs for part in pair)), Text)
 
     def join(source: Any) -> Any:  # noqa: ANN401 - a join of anything
         return (
@@ -128,30 +153,18 @@ def shown(rows: FromClause) -> tuple[list[ColumnElement[Any]], Callable[[Any], A
             .outerjoin(tags, tags.c.transaction_id == rows.c.id)
         )
 
-    return columns, join
+    return case((rows.c.id.is_not(None), made)).label("document"), join
 
 
-def as_row(record: AnyRow) -> TransactionRow:
-    """Make a row of what `shown` selected."""
-    named = record._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-    same = {name: named[name] for name in _SAME}
-    return TransactionRow(
-        **same,
-        wallet=record.wallet,
-        contact_id=record.effective_contact_id,
-        contact=record.contact,
-        contact_by_hand=record.contact_id is not None,
-        labels=tuple(LabelTag(**label) for label in record.labels or ()),
-        hand_edited=tuple(record.hand_edited),
-    )
+def _rfc3339(time: ColumnElement[datetime]) -> ColumnElement[str]:
+    """Write a time as msgspec does; the connection's time zone is UTC."""
+    text = func.to_json(time).op("#>>")(literal_column("'{}'"))
+    return func.replace(text, literal_column("'+00:00'"), literal_column("'Z'"))
 
 
-_SAME = [
-    column.name
-    for column in Transaction.__table__.columns
-    if column.name in TransactionRow.__struct_fields__
-    and column.name not in {"contact_id", "hand_edited"}
-]
+def _exact(amount: ColumnElement[Any]) -> ColumnElement[str]:
+    """Write an amount as `format_amount` does."""
+    return cast(func.trim_scale(amount), Text)
 
 
 def _labels(rows: FromClause) -> FromClause:
@@ -173,11 +186,11 @@ def _labels(rows: FromClause) -> FromClause:
 def _page(shape: Shape, order: Order) -> AnySelect:
     """Build the statement of a page; the ledger's own row makes sure there is one."""
     rows = top(shape, order, _LIMIT).cte("page")
-    columns, join = shown(rows)
+    document, join = shown(rows)
     head = Head.__table__
     behind = exists(top(shape, order.opposite, literal(1))) if order.placed else false()
     return (
-        select(head.c.version.label("ledger_version"), behind.label("behind"), *columns)
+        select(head.c.version.label("ledger_version"), behind.label("behind"), document)
         .select_from(join(head.outerjoin(rows, true())))
         .where(head.c.ledger_id == LEDGER)
         .order_by(*order.sorting(rows))
@@ -195,12 +208,9 @@ def _cursor(paging: Paging, clock: Clock, scope: str) -> Cursor:
     return Cursor()
 
 
-def _key(*, by_amount: bool) -> Callable[[TransactionRow], tuple[str, ...]]:
-    def key(row: TransactionRow) -> tuple[str, ...]:
-        place = _time_key(row.occurred_at, row.id)
-        return (format_amount(row.amount.copy_abs()), *place) if by_amount else place
-
-    return key
+def _key(row: TransactionRow, *, by_amount: bool) -> tuple[str, ...]:
+    place = _time_key(row.occurred_at, row.id)
+    return (row.amount.removeprefix("-"), *place) if by_amount else place
 
 
 def _time_key(moment: datetime, identifier: int) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from freshledger.amounts import format_amount
 from freshledger.chains import display_address as checksummed
 from freshledger.transactions.display import fiat_text, moment_text
 from freshledger.transactions.rows import LabelTag, TransactionRow
@@ -46,7 +45,7 @@ def rows(placed: Iterable[tuple[TransactionRow, str]], place: Place) -> Markup:
 
 def _row(row: TransactionRow, group: str, place: Place) -> str:
     url = f"{place.base}/{row.id}"
-    amount, symbol = format_amount(row.amount), escape(row.asset)
+    amount, symbol = row.amount, escape(row.asset)
     first = group in {"", "start"}
     box = (
         f'<input class="box" type="checkbox" name="id" value="{row.id}" form="bulk-form"'

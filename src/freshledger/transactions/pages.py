@@ -8,7 +8,6 @@ from typing import Any
 from quart import Blueprint, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
-from freshledger.amounts import format_amount
 from freshledger.errors import Invalid
 from freshledger.paging import MAX_LIMIT, Page
 from freshledger.transactions import additions, choices, display, edits, markup, selections
@@ -86,7 +85,7 @@ async def _read_page(asked: Asked, ledger_id: int) -> dict[str, Any]:
         page["anchor"] = cursor_from(found.rows[0], ledger_id=ledger_id, sort=asked.paging.sort)
     return page | _empty(asked, found.rows) | {
         "rows": _rows(found.rows, asked, clock, editable=page["editable"]),
-        "fractions": fraction_class(format_amount(row.amount) for row in found.rows),
+        "fractions": fraction_class(row.amount for row in found.rows),
         "span_text": display.span_text(found.rows, clock.zone),
         "rows_version": version,
         "turns": _turns(found, asked, page["base"]),

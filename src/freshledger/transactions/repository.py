@@ -24,8 +24,8 @@ from freshledger.merging import Past, Seen, look_back, merge, refuse_if_changed
 from freshledger.models import Contact, Label, Tombstone, Transaction, Wallet
 from freshledger.transactions.conditions import LEDGER
 from freshledger.transactions.filters import TransactionFilter
-from freshledger.transactions.lists import as_row, shown
-from freshledger.transactions.rows import TransactionRow
+from freshledger.transactions.lists import shown
+from freshledger.transactions.rows import TransactionRow, read_row
 from freshledger.transactions.values import NONE
 
 HAND = "hand:"
@@ -186,6 +186,6 @@ async def _read(
     session: AsyncSession, ledger_id: int, which: ColumnElement[bool]
 ) -> list[TransactionRow]:
     rows = select(_ROWS).where(_ROWS.c.ledger_id == LEDGER, which).cte("found")
-    columns, join = shown(rows)
-    statement = select(*columns).select_from(join(rows)).order_by(rows.c.occurred_at, rows.c.id)
-    return [as_row(record) for record in await session.execute(statement, {"ledger": ledger_id})]
+    document, join = shown(rows)
+    statement = select(document).select_from(join(rows)).order_by(rows.c.occurred_at, rows.c.id)
+    return [read_row(text) for text in await session.scalars(statement, {"ledger": ledger_id})]

@@ -1,9 +1,16 @@
-"""What the repository gives back: transactions as pages show them, and sums."""
+"""What the repository gives back: transactions as pages and the API show them, and sums."""
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
+
+Amount = Annotated[str, msgspec.Meta(description="exact, in whole units", examples=["-0.5"])]
+"""As PostgreSQL writes it: no exponent, and here no trailing zeros."""
+
+Document = msgspec.Raw
+"""A TransactionRow as JSON, as PostgreSQL made it."""
 
 
 class LabelTag(msgspec.Struct, frozen=True):
@@ -15,10 +22,12 @@ class LabelTag(msgspec.Struct, frozen=True):
 
 
 class TransactionRow(msgspec.Struct, frozen=True):
-    """One movement with the names it is shown with.
+    """One movement of one asset in or out of one wallet, with the names it is shown with.
 
-    `contact_id` and `contact` are the hand-set contact (`contact_by_hand`), else the one that
-    has the counterparty's address. `version` is the row's own; `hand_edited` names the
+    It is what the API gives. `amount` is positive for in. `contact_id` and `contact` are the
+    hand-set contact (`contact_by_hand`), else the one that has the counterparty's address.
+    `network` is the address space, `identity` and `occurrence` are what an import knows it by
+    again. `version` is the row's own and grows with each change of it; `hand_edited` names the
     columns that a person corrected.
     """
 
@@ -37,17 +46,21 @@ class TransactionRow(msgspec.Struct, frozen=True):
     status: str
     asset: str
     contract: str | None
-    amount: Decimal
+    amount: Amount
     counterparty: str | None
     contact_id: int | None
     contact: str | None
     contact_by_hand: bool
     labels: tuple[LabelTag, ...]
     note: str
-    fiat_value: Decimal | None
+    fiat_value: Amount | None
     fiat_currency: str | None
     hand_edited: tuple[str, ...]
     version: int
+
+
+read_row = msgspec.json.Decoder(TransactionRow).decode
+"""Read a Document."""
 
 
 class AssetTotal(msgspec.Struct, frozen=True):

@@ -1,7 +1,6 @@
 """What the API of transactions takes and gives: typed for OpenAPI, amounts as strings."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -9,51 +8,10 @@ from msgspec import UNSET, Meta, UnsetType, field
 from freshledger.amounts import format_amount
 from freshledger.paging import MAX_LIMIT, MIN_LIMIT, Page
 from freshledger.transactions.filters import NOT, SORTS, URL_NAMES
-from freshledger.transactions.rows import AssetTotal, LabelTag, Totals, TransactionRow
+from freshledger.transactions.rows import Amount, AssetTotal, Document, Totals, TransactionRow
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-Amount = Annotated[str, Meta(description="exact, in whole units", examples=["-0.5"])]
 Ids = Annotated[list[Id], Meta(min_length=1, max_length=10_000)]
-
-
-class LabelOut(msgspec.Struct):
-    """A label on a transaction."""
-
-    id: int
-    name: str
-    color: str
-
-
-class TransactionOut(msgspec.Struct):
-    """One movement of one asset in or out of one wallet: `amount` is positive for in.
-
-    `contact` is the hand-set one, else the one with the counterparty's address. `version` is
-    the row's own and grows with each change of it.
-    """
-
-    id: int
-    wallet: str
-    wallet_id: int
-    own_address: str | None
-    chain: str | None
-    txid: str | None
-    group_key: str
-    occurred_at: datetime
-    type: str
-    status: str
-    asset: str
-    contract: str | None
-    amount: Amount
-    counterparty: str | None
-    contact: str | None
-    contact_id: int | None
-    contact_by_hand: bool
-    labels: list[LabelOut]
-    note: str
-    fiat_value: Amount | None
-    fiat_currency: str | None
-    hand_edited: list[str]
-    version: int
 
 
 class AssetTotalOut(msgspec.Struct):
@@ -82,7 +40,7 @@ class TransactionsOut(msgspec.Struct, omit_defaults=True):
     """A page of the list at the ledger's `version`; a cursor is null where nothing is further."""
 
     version: int
-    transactions: list[TransactionOut]
+    transactions: list[TransactionRow]
     next: str | None
     previous: str | None
     first: str
@@ -94,7 +52,7 @@ class GroupOut(msgspec.Struct):
     """The movements that belong together, oldest first."""
 
     group_key: str
-    transactions: list[TransactionOut]
+    transactions: list[TransactionRow]
 
 
 class PreviewOut(msgspec.Struct):
@@ -204,26 +162,11 @@ ListQuery = _filter_query(
 )
 
 
-def transaction_out(row: TransactionRow) -> TransactionOut:
-    """Return a row as the API shows it."""
-    same = {name: getattr(row, name) for name in _SAME}
-    return TransactionOut(
-        **same,
-        amount=format_amount(row.amount),
-        fiat_value=None if row.fiat_value is None else format_amount(row.fiat_value),
-        labels=[_label_out(label) for label in row.labels],
-        hand_edited=list(row.hand_edited),
-    )
-
-
-_SAME = set(TransactionOut.__struct_fields__) - {"amount", "fiat_value", "labels", "hand_edited"}
-
-
-def page_out(page: Page[TransactionRow], version: int, totals: Totals | None) -> TransactionsOut:
-    """Return a page as the API shows it."""
+def page_out(page: Page[Document], version: int, totals: Totals | None) -> TransactionsOut:
+    """Return a page as the API shows it; its documents pass through unread."""
     return TransactionsOut(
         version=version,
-        transactions=[transaction_out(row) for row in page.rows],
+        transactions=cast("list[TransactionRow]", list(page.rows)),
         next=page.next,
         previous=page.previous,
         first=page.first,
@@ -236,10 +179,6 @@ def totals_out(totals: Totals) -> TotalsOut:
     """Return totals as the API shows them."""
     assets = [_asset_out(total) for total in totals.assets]
     return TotalsOut(totals.version, totals.count, totals.pending_count, assets)
-
-
-def _label_out(label: LabelTag) -> LabelOut:
-    return LabelOut(label.id, label.name, label.color)
 
 
 def _asset_out(total: AssetTotal) -> AssetTotalOut:

@@ -176,9 +176,9 @@ async def act_as(session: AsyncSession, user_id: int) -> None:
     await session.execute(_AS_ACTOR, {"actor": f"user:{user_id}"})
 
 
-def session_cookie() -> str:
+def session_cookie(scheme: str) -> str:
     """Return the session cookie's name: tied to the host where the connection is secure."""
-    return "__Host-freshledger" if request.scheme == "https" else "freshledger"
+    return "__Host-freshledger" if scheme == "https" else "freshledger"
 
 
 def hash_secret(secret: str) -> bytes:
@@ -202,7 +202,7 @@ async def _identify() -> Response | None:
     if getattr(view, "access", None) == "public":  # its answer may sign somebody in
         await act_as(current_session(), current.viewer.user_id)
         return None
-    current.secret = current.session_token or bearer_token()
+    current.secret = current.session_token or _bearer_token(current)
     return await idempotency.begin_writing(current.viewer.user_id)
 
 
@@ -210,16 +210,13 @@ async def _admit(current: ViewerRequest, session: AsyncSession, view: Callable[.
     """Find who asks, and refuse what is not theirs; a stranger passes to a public view."""
     access = getattr(view, "access", None)
     ledger_id = (current.view_args or {}).get("ledger_id")
-    row = await _find(session, current, ledger_id)
-    if row is None:
+    if not await recognise(session, current, ledger_id):
         if access == "public":
             return
         raise Unauthenticated("sign in first, or send a valid token")
-    current.viewer = _viewer(row, current.session_token)
     if not current.session_token and access != "public":
         _check_token_is_for(current, ledger_id)
     if ledger_id is not None:
-        current.ledger = _access(row)
         _authorize(current, access, archived=getattr(view, "archived", False))
 
 
@@ -244,13 +241,26 @@ def _authorize(current: ViewerRequest, access: str | None, *, archived: bool) ->
         raise Forbidden("this ledger is archived and cannot be changed; its owner can reopen it")
 
 
+async def recognise(session: AsyncSession, current: ViewerRequest, ledger_id: int | None) -> bool:
+    """Find who asks, and the ledger as they may use it, in one statement; False for a stranger.
+
+    Raises NotFound for a ledger that is not theirs.
+    """
+    row = await _find(session, current, ledger_id)
+    if row is None:
+        return False
+    current.viewer = _viewer(row, current.session_token)
+    if ledger_id is not None:
+        current.ledger = _access(row)
+    return True
+
+
 async def _find(
     session: AsyncSession, current: ViewerRequest, ledger_id: int | None
 ) -> AnyRow | None:
-    """Look the viewer up, and their ledger, in one statement; a foreign ledger is not found."""
-    if token := bearer_token():
+    if token := _bearer_token(current):
         return await _find_token(session, token, ledger_id)
-    secret = request.cookies.get(session_cookie())
+    secret = current.cookies.get(session_cookie(current.scheme))
     if not secret:
         return None
     values = {"hash": hash_secret(secret), "ledger": ledger_id}
@@ -263,9 +273,9 @@ async def _find(
     return row
 
 
-def bearer_token() -> str:
+def _bearer_token(current: ViewerRequest) -> str:
     """Return the token that the request carries, '' for none; other schemes are a proxy's."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = current.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -1,27 +1,41 @@
 """Which version an answer shows, and whether its asker has that answer already.
 
-An answer's ETag names all that its content depends on (PARTS). It is made after the look-up
-of viewer and ledger, so that an asker who has it is answered 304 for the price of that
-look-up, before the view runs. What a page shows besides must count for the ledger's version,
-or the page has no ETag (UNVERSIONED).
+An answer's ETag names all that its content depends on (PARTS), its address and its viewer too.
+So whoever comes with a tag was given it here: the look-up of viewer and ledger tells whether it
+still holds, and 304 costs that look-up, before any hook or view runs. What a page shows besides
+must count for the ledger's version, or the page has no ETag (UNVERSIONED).
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from quart import Quart, Response, current_app, request
+from quart import Quart, Request, Response, current_app, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from freshledger import __version__
-from freshledger.web.context import Access, Viewer, ViewerRequest, find_ledger, ledger, viewer
+from freshledger.errors import AppError
+from freshledger.web.context import (
+    Access,
+    Viewer,
+    ViewerRequest,
+    find_ledger,
+    ledger,
+    recognise,
+    viewer,
+)
 from freshledger.web.rendering import NOTICE_COOKIE
-from freshledger.web.security import HX
-from freshledger.web.session import READING
+from freshledger.web.security import HX, is_ahead, protect
+from freshledger.web.session import READING, FreshQuart
 
 UNVERSIONED = {
     "clock": "it shows the present moment, or what expires without a change",
@@ -43,7 +57,6 @@ View = TypeVar("View", bound=Callable[..., object])
 def install(app: Quart) -> None:
     """Let reading answers say what they show; call this after the viewer's hook."""
     build()
-    app.before_request(_answer_unchanged)
     app.after_request(_say_what_is_shown)
 
 
@@ -95,25 +108,30 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _representation(_here: Access, _who: Viewer) -> object:
+def _representation(current: ViewerRequest) -> object:
     """Return what else of the request the answer depends on; VARY says so to caches."""
-    headers = [request.headers.get(name) for name in HX]
-    kind = request.accept_mimetypes.best_match(KINDS)
-    return [request.root_path, request.path, request.query_string.decode("latin-1"), kind, headers]
+    headers = [current.headers.get(name) for name in HX]
+    kind = _kind(current.headers.get("Accept", ""))
+    return [current.root_path, current.path, current.query_string.decode("latin-1"), kind, headers]
 
 
-PARTS: dict[str, Callable[[Access, Viewer], object]] = {
-    "ledger": lambda here, _who: [here.id, here.epoch],
-    "build": lambda _here, _who: build(),
-    "migration": lambda here, _who: here.migration,
-    "representation": _representation,
-    "viewer": lambda _here, who: [who.user_id, who.name, who.email, who.is_admin],
-    "role": lambda here, _who: here.role,
-    "session": lambda _here, who: [who.csrf_token, who.token_scope],
-    "settings": lambda _here, who: [
+@lru_cache(maxsize=256)
+def _kind(accept: str) -> str | None:
+    return parse_accept_header(accept, MIMEAccept).best_match(KINDS)
+
+
+PARTS: dict[str, Callable[[ViewerRequest, Access, Viewer], object]] = {
+    "ledger": lambda _asked, here, _who: [here.id, here.epoch],
+    "build": lambda _asked, _here, _who: build(),
+    "migration": lambda _asked, here, _who: here.migration,
+    "representation": lambda asked, _here, _who: _representation(asked),
+    "viewer": lambda _asked, _here, who: [who.user_id, who.name, who.email, who.is_admin],
+    "role": lambda _asked, here, _who: here.role,
+    "session": lambda _asked, _here, who: [who.csrf_token, who.token_scope],
+    "settings": lambda _asked, _here, who: [
         who.settings_version, who.time_zone, who.theme, who.page_size,
     ],
-    "today": lambda _here, who: today_of(who),
+    "today": lambda _asked, _here, who: today_of(who),
 }  # fmt: skip
 """What an answer depends on besides the ledger's version.
 
@@ -123,37 +141,56 @@ date: then none can be overlooked, and a day has one midnight.
 """
 
 
-def etag(version: int) -> str:
-    """Return the tag of the answer that shows `version` to this request's viewer."""
-    here, who = ledger(), viewer()
-    parts = {name: part(here, who) for name, part in PARTS.items()}
+def etag(asked: ViewerRequest, here: Access, who: Viewer, version: int) -> str:
+    """Return the tag of the answer to that request that shows `version` to its viewer."""
+    parts = {name: part(asked, here, who) for name, part in PARTS.items()}
     return blake2b(msgspec.json.encode([version, parts]), digest_size=16).hexdigest()
 
 
-def _reads_a_ledger() -> bool:
-    return find_ledger() is not None and request.method in READING - {"OPTIONS"}
+class TaggedQuart(FreshQuart):
+    """Answers 304 to who has what would be shown, before anything else is done."""
+
+    async def answer_early(self, request: Request) -> Response | None:
+        """Look the viewer and the ledger up; None where the request has to be handled.
+
+        Also where something is wrong: handling it meets the same, and answers it.
+        """
+        asked = cast("ViewerRequest", request)
+        given, place = asked.if_none_match, _LEDGER.match(asked.path)
+        if not given or given.star_tag or not place or not _may_have_tag(asked):
+            return None
+        try:
+            async with self.database.read() as session:
+                known = await recognise(session, asked, int(place[1]))
+        except (AppError, DBAPIError, PoolTimeout):
+            return None
+        if not known or asked.ledger is None or asked.viewer is None:
+            return None
+        version = asked.ledger.version
+        tag = etag(asked, asked.ledger, asked.viewer, version)
+        return _not_modified(asked, tag, version) if given.contains_weak(tag) else None
+
+
+_LEDGER = re.compile(r"/(?:api/v1/)?ledgers/([0-9]{1,18})(?:/|$)")
+
+
+def _may_have_tag(asked: ViewerRequest) -> bool:
+    """Tell whether the request may have a tag at all; an answer with a notice is shown once."""
+    reads = asked.method in READING - {"OPTIONS"}
+    return reads and NOTICE_COOKIE not in asked.cookies and not is_ahead(asked)
 
 
 def _has_etag() -> bool:
-    """Tell whether a good answer to this request has an ETag; one with a notice is shown once."""
+    """Tell whether a good answer to this request has an ETag."""
     view = current_app.view_functions.get(request.endpoint or "")
-    marked = hasattr(view, "unversioned")
-    return _reads_a_ledger() and not marked and NOTICE_COOKIE not in request.cookies
+    asked = cast("ViewerRequest", request)
+    return asked.ledger is not None and not hasattr(view, "unversioned") and _may_have_tag(asked)
 
 
-async def _answer_unchanged() -> Response | None:
-    """Answer 304 where the asker has what would be shown; `*` asks whether there is anything."""
-    given = request.if_none_match
-    if not given or given.star_tag or not _has_etag():
-        return None
-    version = ledger().version
-    tag = etag(version)
-    return _not_modified(tag, version) if given.contains_weak(tag) else None
-
-
-def _not_modified(tag: str, version: int) -> Response:
+def _not_modified(asked: ViewerRequest, tag: str, version: int) -> Response:
     answer = Response(b"", 304, headers={"Ledger-Version": str(version)})
     answer.set_etag(tag)
+    protect(asked, answer)
     for name in ("Content-Type", "Content-Length"):  # those of a body that is not sent
         answer.headers.pop(name, None)
     return answer
@@ -167,16 +204,17 @@ async def _say_what_is_shown(response: Response) -> Response:
     response.headers.setdefault("Ledger-Version", str(version))
     if response.status_code != 200 or not _has_etag():  # noqa: PLR2004 - OK
         return response
-    tag = etag(version)
+    asked = cast("ViewerRequest", request)
+    tag = etag(asked, ledger(), viewer(), version)
     if request.if_none_match.star_tag:
-        return _not_modified(tag, version)
+        return _not_modified(asked, tag, version)
     response.set_etag(tag)
     return response
 
 
 def _shown_version() -> int | None:
     """Return the version that the answer shows; None where it is no reading of one ledger."""
-    if not _reads_a_ledger():
+    if find_ledger() is None or request.method not in READING - {"OPTIONS"}:
         return None
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "one_statement", False):

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-from quart import Quart, Response, request
+from quart import Quart, Request, Response, request
 
 from freshledger.errors import Forbidden
 from freshledger.web.session import READING
@@ -58,27 +58,43 @@ async def check_csrf_token(session_token: str) -> None:
         raise Forbidden("this form is out of date; reload the page and send it again")
 
 
+def is_ahead(asked: Request) -> bool:
+    """Tell whether a browser asks before anybody wants to see the page."""
+    return any("prefetch" in asked.headers.get(name, "").lower() for name in AHEAD)
+
+
+def protect(asked: Request, response: Response) -> None:
+    """Put on the headers that every answer has; those that the view has set stay."""
+    headers = response.headers
+    given = {name.lower() for name, _ in headers}
+    added = [pair for pair in _ALWAYS if pair[0].lower() not in given]
+    if asked.endpoint != "static":
+        response.vary.update(VARY) if "vary" in given else added.append(_VARIES)
+        programs = asked.path.startswith("/api/") and response.status_code < 500  # noqa: PLR2004 - 5xx
+        headers["Cache-Control"] = "private, no-cache" if programs else "no-store"
+    if asked.scheme == "https" and "strict-transport-security" not in given:
+        added.append(("Strict-Transport-Security", "max-age=31536000"))
+    headers.extend(added)
+
+
+_ALWAYS = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+_VARIES = ("Vary", ", ".join(VARY))
+
+
 async def _refuse_ahead() -> Response | None:
     """Refuse to make a page that nobody asked to see yet: it would be old once it is shown."""
-    if request.endpoint == "static" or not any(
-        "prefetch" in request.headers.get(name, "").lower() for name in AHEAD
-    ):
+    if request.endpoint == "static" or not is_ahead(request):
         return None
     return Response("Pages are not made before they are asked for.", 503, content_type="text/plain")
 
 
 async def _headers(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("Content-Security-Policy", POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("X-Frame-Options", "DENY")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    if request.endpoint != "static":
-        response.vary.update(VARY)
-        programs = request.path.startswith("/api/") and response.status_code < 500  # noqa: PLR2004 - 5xx
-        headers["Cache-Control"] = "private, no-cache" if programs else "no-store"
-    if request.scheme == "https":
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    protect(request, response)
     return response

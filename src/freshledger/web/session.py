@@ -87,12 +87,10 @@ class UnitOfWork:
         """Commit or roll back what was begun; a second call has nothing left to do."""
         if self._session is None or not self._session.in_transaction():
             return
-        if not successful:
-            await self._session.rollback()
-        elif self.writes:
+        if successful and self.writes:
             await self._commit(self._session)
         else:
-            await self._session.commit()
+            await self._session.rollback()
 
     async def _commit(self, session: AsyncSession) -> None:
         """Commit; raises LostCommit where it was not done, Uncertain where nobody can tell."""
@@ -195,9 +193,16 @@ class FreshQuart(Quart):
 
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Handle a request in a task that outlives a client that goes away."""
-        task = asyncio.create_task(super().handle_request(request))
+        task = asyncio.create_task(self._handle(request))
         body = cast("_CompleteBody", request.body)
         return await _to_the_end(task, give_up=lambda: not body.complete)
+
+    async def _handle(self, request: Request) -> ResponseTypes:
+        return await self.answer_early(request) or await super().handle_request(request)
+
+    async def answer_early(self, _request: Request) -> Response | None:
+        """Answer without hooks, view and unit of work, where that is possible."""
+        return None
 
     async def full_dispatch_request(
         self, request_context: RequestContext | None = None
@@ -315,10 +320,12 @@ async def _begin() -> None:
 
 
 async def _finish(response: Any) -> Any:  # noqa: ANN401 - Quart's own union of responses
-    if response.status_code < 400:  # noqa: PLR2004 - 4xx and 5xx
-        await current_unit().commit(response)
-    else:
-        await current_unit().finish(successful=False)
+    """End what a writing request began; a reading one has nothing to keep, and is only closed."""
+    unit = current_unit()
+    if unit.writes and response.status_code < 400:  # noqa: PLR2004 - 4xx and 5xx
+        await unit.commit(response)
+    elif unit.writes:
+        await unit.finish(successful=False)
     return response
 
 

@@ -26,8 +26,7 @@ from freshledger.live.streams import LEFT, Stream, Ticket
 from freshledger.live.telling import tell_account, tell_ledger
 from freshledger.web.api import MAX_ID
 from freshledger.web.context import find_ledger, hash_secret, session_token, viewer
-from freshledger.web.freshness import unversioned
-from freshledger.web.session import FreshQuart
+from freshledger.web.freshness import TaggedQuart, unversioned
 
 blueprint = Blueprint("live", __name__)
 
@@ -139,7 +138,7 @@ async def _follow(
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class LiveQuart(FreshQuart):
+class LiveQuart(TaggedQuart):
     """An application with a feed."""
 
     asgi_http_class = LiveConnection
