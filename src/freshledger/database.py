@@ -130,6 +130,10 @@ class Database:
             _bound_transactions(engine, settings.transaction_timeout)
         return engine
 
+    def looking(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Take a reading connection for one statement, without a session."""
+        return self._reading.connect()
+
     def asking(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a connection of no pool, to ask what became of one that was lost."""
         return self._asking.connect()

@@ -97,7 +97,7 @@ async def list_documents(
     if not records:
         raise NotFound("there is no such ledger")
     page = page_of(
-        [Document(row.document.encode()) for row in records if row.document is not None],
+        [Document(document) for _, _, document in records if document is not None],
         cursor=cursor,
         limit=paging.limit,
         behind=bool(records[0].behind),

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from quart import Quart, Response, current_app, has_request_context, request
 from sqlalchemy import and_, bindparam, column, func, or_, select, table
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from freshledger.database import AnyRow, AnySelect
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
@@ -31,6 +31,9 @@ from freshledger.web.session import (
 )
 
 TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
+Executor = AsyncSession | AsyncConnection
+"""What runs a statement: a request's session, or a connection where there is no more to do."""
+
 ROLES = ("viewer", "editor", "owner")
 """From the least to the most."""
 
@@ -241,7 +244,7 @@ def _authorize(current: ViewerRequest, access: str | None, *, archived: bool) ->
         raise Forbidden("this ledger is archived and cannot be changed; its owner can reopen it")
 
 
-async def recognise(session: AsyncSession, current: ViewerRequest, ledger_id: int | None) -> bool:
+async def recognise(session: Executor, current: ViewerRequest, ledger_id: int | None) -> bool:
     """Find who asks, and the ledger as they may use it, in one statement; False for a stranger.
 
     Raises NotFound for a ledger that is not theirs.
@@ -255,9 +258,7 @@ async def recognise(session: AsyncSession, current: ViewerRequest, ledger_id: in
     return True
 
 
-async def _find(
-    session: AsyncSession, current: ViewerRequest, ledger_id: int | None
-) -> AnyRow | None:
+async def _find(session: Executor, current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
     if token := _bearer_token(current):
         return await _find_token(session, token, ledger_id)
     secret = current.cookies.get(session_cookie(current.scheme))
@@ -279,7 +280,7 @@ def _bearer_token(current: ViewerRequest) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _find_token(session: AsyncSession, secret: str, ledger_id: int | None) -> AnyRow | None:
+async def _find_token(session: Executor, secret: str, ledger_id: int | None) -> AnyRow | None:
     own = secret.removeprefix(TOKEN_PREFIX).partition("_")[0]
     if not secret.startswith(TOKEN_PREFIX) or not (own.isascii() and own.isdigit()):
         return None

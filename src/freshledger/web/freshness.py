@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from quart import Quart, Request, Response, current_app, request
+from quart.wrappers.response import DataBody
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
+from werkzeug.datastructures import Headers, MIMEAccept
+from werkzeug.http import parse_accept_header, quote_etag
 
 from freshledger import __version__
 from freshledger.errors import AppError
@@ -34,7 +35,7 @@ from freshledger.web.context import (
     viewer,
 )
 from freshledger.web.rendering import NOTICE_COOKIE
-from freshledger.web.security import HX, is_ahead, protect
+from freshledger.web.security import HX, VARY, cache_control, is_ahead
 from freshledger.web.session import READING, FreshQuart
 
 UNVERSIONED = {
@@ -160,8 +161,8 @@ class TaggedQuart(FreshQuart):
         if not given or given.star_tag or not place or not _may_have_tag(asked):
             return None
         try:
-            async with self.database.read() as session:
-                known = await recognise(session, asked, int(place[1]))
+            async with self.database.looking() as connection:
+                known = await recognise(connection, asked, int(place[1]))
         except (AppError, DBAPIError, PoolTimeout):
             return None
         if not known or asked.ledger is None or asked.viewer is None:
@@ -188,11 +189,15 @@ def _has_etag() -> bool:
 
 
 def _not_modified(asked: ViewerRequest, tag: str, version: int) -> Response:
-    answer = Response(b"", 304, headers={"Ledger-Version": str(version)})
-    answer.set_etag(tag)
-    protect(asked, answer)
-    for name in ("Content-Type", "Content-Length"):  # those of a body that is not sent
-        answer.headers.pop(name, None)
+    """Make a 304: what a stored answer keeps of its headers stays as it is."""
+    headers = [
+        ("Ledger-Version", str(version)),
+        ("ETag", quote_etag(tag)),
+        ("Cache-Control", cache_control(asked, 304)),
+        ("Vary", ", ".join(VARY)),
+    ]
+    answer = Response(DataBody(b""), 304, Headers(headers))
+    del answer.headers["Content-Type"]
     return answer
 
 

@@ -60,21 +60,29 @@ async def check_csrf_token(session_token: str) -> None:
 
 def is_ahead(asked: Request) -> bool:
     """Tell whether a browser asks before anybody wants to see the page."""
-    return any("prefetch" in asked.headers.get(name, "").lower() for name in AHEAD)
+    return any(name in AHEAD and "prefetch" in value.lower() for name, value in asked.headers)
 
 
 def protect(asked: Request, response: Response) -> None:
     """Put on the headers that every answer has; those that the view has set stay."""
     headers = response.headers
-    given = {name.lower() for name, _ in headers}
-    added = [pair for pair in _ALWAYS if pair[0].lower() not in given]
+    given = {name for name, _ in headers}
     if asked.endpoint != "static":
-        response.vary.update(VARY) if "vary" in given else added.append(_VARIES)
-        programs = asked.path.startswith("/api/") and response.status_code < 500  # noqa: PLR2004 - 5xx
-        headers["Cache-Control"] = "private, no-cache" if programs else "no-store"
-    if asked.scheme == "https" and "strict-transport-security" not in given:
-        added.append(("Strict-Transport-Security", "max-age=31536000"))
-    headers.extend(added)
+        if "Vary" in given:
+            response.vary.update(VARY)
+            given.add("Vary")
+        headers["Cache-Control"] = cache_control(asked, response.status_code)
+        headers.extend(pair for pair in (*_ALWAYS, _VARIES) if pair[0] not in given)
+    else:
+        headers.extend(pair for pair in _ALWAYS if pair[0] not in given)
+    if asked.scheme == "https":
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
+
+def cache_control(asked: Request, status: int) -> str:
+    """Say who may keep an answer: nobody a page, a program's own cache what it asks about."""
+    programs = asked.path.startswith("/api/") and status < 500  # noqa: PLR2004 - 5xx
+    return "private, no-cache" if programs else "no-store"
 
 
 _ALWAYS = (

@@ -18,6 +18,8 @@ The order of things, and why (tests/web/test_session.py has a test for each line
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar, cast
 
 from quart import Quart, Request, Response, current_app, request
@@ -30,6 +32,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from freshledger.database import Database, is_lost, is_retryable, refusal
@@ -168,21 +171,27 @@ class FreshRequest(Request):
     early_answer: Response | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Quart's
-        super().__init__(*arguments, **options)
-        if self.is_upload:
+        limit = options.get("max_content_length") or MAX_IN_MEMORY
+        upload = _is_upload(arguments[4])
+        super().__init__(
+            *arguments,
+            **(options | {"max_content_length": limit if upload else min(limit, MAX_IN_MEMORY)}),
+        )
+        if upload:
             self.body_timeout = UPLOAD_SECONDS
-        else:
-            limit = min(options.get("max_content_length") or MAX_IN_MEMORY, MAX_IN_MEMORY)
-            self.body = self.body_class(self.content_length, limit)
 
     @property
     def is_upload(self) -> bool:
         """Whether the body may be large and slow."""
-        return self.mimetype == "multipart/form-data"
+        return _is_upload(self.headers)
 
     async def admit_upload(self) -> None:
         """Refuse an upload before its body is read: here it may only be as large as any body."""
         cast("_CompleteBody", self.body).at_most(MAX_IN_MEMORY)
+
+
+def _is_upload(headers: Headers) -> bool:
+    return headers.get("Content-Type", "").lower().startswith("multipart/form-data")
 
 
 class FreshQuart(Quart):
@@ -190,6 +199,10 @@ class FreshQuart(Quart):
 
     request_class = FreshRequest
     database: Database
+
+    def ensure_async(self, func: Any) -> Any:  # noqa: ANN401 - Quart's
+        """Return what can be awaited; a function is asked once whether it is such."""
+        return func if _is_async(func) else super().ensure_async(func)
 
     async def handle_request(self, request: Request) -> ResponseTypes:
         """Handle a request in a task that outlives a client that goes away."""
@@ -234,6 +247,9 @@ class FreshQuart(Quart):
             await super().do_teardown_request(exc, request_context)
         finally:
             await _close(cast("FreshRequest", (request_context or request_ctx).request))
+
+
+_is_async = cache(iscoroutinefunction)
 
 
 def install(app: FreshQuart) -> None:
