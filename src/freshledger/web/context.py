@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from quart import Quart, Response, current_app, has_request_context, request
+from quart import Quart, Response, current_app, has_request_context
 from sqlalchemy import and_, bindparam, column, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -27,6 +27,7 @@ from freshledger.web.session import (
     READING,
     FreshQuart,
     begin_snapshot,
+    current_request,
     current_session,
 )
 
@@ -102,7 +103,7 @@ class ViewerRequest(idempotency.KeyedRequest):
 
         Looks with a connection that is given back before the body is read.
         """
-        check_same_site()
+        check_same_site(self)
         view = current_app.view_functions.get(self.endpoint or "")
         if view is None or getattr(view, "access", None) == "public":
             await super().admit_upload()
@@ -143,9 +144,14 @@ def one_statement(view: View) -> View:
     return view
 
 
+def asked() -> ViewerRequest:
+    """Return the request."""
+    return cast("ViewerRequest", current_request())
+
+
 def viewer() -> Viewer:
     """Return who asks; raises Unauthenticated where nobody is signed in."""
-    found = cast("ViewerRequest", request).viewer
+    found = asked().viewer
     if found is None:
         raise Unauthenticated("sign in first")
     return found
@@ -153,12 +159,12 @@ def viewer() -> Viewer:
 
 def find_viewer() -> Viewer | None:
     """Return who asks, or None on a public page."""
-    return cast("ViewerRequest", request).viewer if has_request_context() else None
+    return asked().viewer if has_request_context() else None
 
 
 def ledger() -> Access:
     """Return the ledger in the path; only views under /ledgers/<ledger_id> have one."""
-    found = cast("ViewerRequest", request).ledger
+    found = asked().ledger
     if found is None:
         raise NotFound("there is no such ledger")
     return found
@@ -166,12 +172,12 @@ def ledger() -> Access:
 
 def find_ledger() -> Access | None:
     """Return the ledger in the path, or None on pages outside of any."""
-    return cast("ViewerRequest", request).ledger if has_request_context() else None
+    return asked().ledger if has_request_context() else None
 
 
 def session_token() -> str | None:
     """Return the secret of this browser's session, None for tokens and strangers."""
-    return cast("ViewerRequest", request).session_token
+    return asked().session_token
 
 
 async def act_as(session: AsyncSession, user_id: int) -> None:
@@ -190,10 +196,10 @@ def hash_secret(secret: str) -> bytes:
 
 
 async def _identify() -> Response | None:
-    current = cast("ViewerRequest", request)
-    check_same_site()
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is None or request.endpoint == "static":
+    current = asked()
+    check_same_site(current)
+    view = current_app.view_functions.get(current.endpoint or "")
+    if view is None or current.endpoint == "static":
         return None
     if getattr(view, "access", None) != "public" and not getattr(view, "one_statement", False):
         await begin_snapshot()

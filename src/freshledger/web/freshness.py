@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from quart import Quart, Request, Response, current_app, request
+from quart import Quart, Request, Response, current_app
 from quart.wrappers.response import DataBody
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -29,7 +29,7 @@ from freshledger.web.context import (
     Access,
     Viewer,
     ViewerRequest,
-    find_ledger,
+    asked,
     ledger,
     recognise,
     viewer,
@@ -81,7 +81,7 @@ def shows(version: int) -> None:
 
     All others show the version that the look-up found in the same snapshot.
     """
-    cast("ViewerRequest", request).shown_version = version
+    asked().shown_version = version
 
 
 @cache
@@ -122,17 +122,17 @@ def _kind(accept: str) -> str | None:
 
 
 PARTS: dict[str, Callable[[ViewerRequest, Access, Viewer], object]] = {
-    "ledger": lambda _asked, here, _who: [here.id, here.epoch],
-    "build": lambda _asked, _here, _who: build(),
-    "migration": lambda _asked, here, _who: here.migration,
-    "representation": lambda asked, _here, _who: _representation(asked),
-    "viewer": lambda _asked, _here, who: [who.user_id, who.name, who.email, who.is_admin],
-    "role": lambda _asked, here, _who: here.role,
-    "session": lambda _asked, _here, who: [who.csrf_token, who.token_scope],
-    "settings": lambda _asked, _here, who: [
+    "ledger": lambda _request, here, _who: [here.id, here.epoch],
+    "build": lambda _request, _here, _who: build(),
+    "migration": lambda _request, here, _who: here.migration,
+    "representation": lambda request, _here, _who: _representation(request),
+    "viewer": lambda _request, _here, who: [who.user_id, who.name, who.email, who.is_admin],
+    "role": lambda _request, here, _who: here.role,
+    "session": lambda _request, _here, who: [who.csrf_token, who.token_scope],
+    "settings": lambda _request, _here, who: [
         who.settings_version, who.time_zone, who.theme, who.page_size,
     ],
-    "today": lambda _asked, _here, who: today_of(who),
+    "today": lambda _request, _here, who: today_of(who),
 }  # fmt: skip
 """What an answer depends on besides the ledger's version.
 
@@ -142,9 +142,9 @@ date: then none can be overlooked, and a day has one midnight.
 """
 
 
-def etag(asked: ViewerRequest, here: Access, who: Viewer, version: int) -> str:
+def etag(request: ViewerRequest, here: Access, who: Viewer, version: int) -> str:
     """Return the tag of the answer to that request that shows `version` to its viewer."""
-    parts = {name: part(asked, here, who) for name, part in PARTS.items()}
+    parts = {name: part(request, here, who) for name, part in PARTS.items()}
     return blake2b(msgspec.json.encode([version, parts]), digest_size=16).hexdigest()
 
 
@@ -156,44 +156,47 @@ class TaggedQuart(FreshQuart):
 
         Also where something is wrong: handling it meets the same, and answers it.
         """
-        asked = cast("ViewerRequest", request)
-        given, place = asked.if_none_match, _LEDGER.match(asked.path)
-        if not given or given.star_tag or not place or not _may_have_tag(asked):
+        given, place = request.if_none_match, _LEDGER.match(request.path)
+        if not given or given.star_tag or not place:
             return None
+        known = cast("ViewerRequest", request)
+        if not _may_have_tag(known) or not await self._recognises(known, int(place[1])):
+            return None
+        if known.ledger is None or known.viewer is None:
+            return None
+        version = known.ledger.version
+        tag = etag(known, known.ledger, known.viewer, version)
+        return _not_modified(known, tag, version) if given.contains_weak(tag) else None
+
+    async def _recognises(self, request: ViewerRequest, ledger_id: int) -> bool:
         try:
             async with self.database.looking() as connection:
-                known = await recognise(connection, asked, int(place[1]))
+                return await recognise(connection, request, ledger_id)
         except (AppError, DBAPIError, PoolTimeout):
-            return None
-        if not known or asked.ledger is None or asked.viewer is None:
-            return None
-        version = asked.ledger.version
-        tag = etag(asked, asked.ledger, asked.viewer, version)
-        return _not_modified(asked, tag, version) if given.contains_weak(tag) else None
+            return False
 
 
 _LEDGER = re.compile(r"/(?:api/v1/)?ledgers/([0-9]{1,18})(?:/|$)")
 
 
-def _may_have_tag(asked: ViewerRequest) -> bool:
+def _may_have_tag(request: ViewerRequest) -> bool:
     """Tell whether the request may have a tag at all; an answer with a notice is shown once."""
-    reads = asked.method in READING - {"OPTIONS"}
-    return reads and NOTICE_COOKIE not in asked.cookies and not is_ahead(asked)
+    reads = request.method in READING - {"OPTIONS"}
+    return reads and NOTICE_COOKIE not in request.cookies and not is_ahead(request)
 
 
-def _has_etag() -> bool:
-    """Tell whether a good answer to this request has an ETag."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    asked = cast("ViewerRequest", request)
-    return asked.ledger is not None and not hasattr(view, "unversioned") and _may_have_tag(asked)
+def _has_etag(request: ViewerRequest, view: object) -> bool:
+    """Tell whether a good answer of the view to this request has an ETag."""
+    versioned = not hasattr(view, "unversioned")
+    return request.ledger is not None and versioned and _may_have_tag(request)
 
 
-def _not_modified(asked: ViewerRequest, tag: str, version: int) -> Response:
+def _not_modified(request: ViewerRequest, tag: str, version: int) -> Response:
     """Make a 304: what a stored answer keeps of its headers stays as it is."""
     headers = [
         ("Ledger-Version", str(version)),
         ("ETag", quote_etag(tag)),
-        ("Cache-Control", cache_control(asked, 304)),
+        ("Cache-Control", cache_control(request, 304)),
         ("Vary", ", ".join(VARY)),
     ]
     answer = Response(DataBody(b""), 304, Headers(headers))
@@ -203,25 +206,25 @@ def _not_modified(asked: ViewerRequest, tag: str, version: int) -> Response:
 
 async def _say_what_is_shown(response: Response) -> Response:
     """Name the version that the answer shows, and tag it."""
-    version = _shown_version()
+    request = asked()
+    view = current_app.view_functions.get(request.endpoint or "")
+    version = _shown_version(request, view)
     if version is None or response.status_code >= 500:  # noqa: PLR2004 - it shows nothing
         return response
     response.headers.setdefault("Ledger-Version", str(version))
-    if response.status_code != 200 or not _has_etag():  # noqa: PLR2004 - OK
+    if response.status_code != 200 or not _has_etag(request, view):  # noqa: PLR2004 - OK
         return response
-    asked = cast("ViewerRequest", request)
-    tag = etag(asked, ledger(), viewer(), version)
+    tag = etag(request, ledger(), viewer(), version)
     if request.if_none_match.star_tag:
-        return _not_modified(asked, tag, version)
-    response.set_etag(tag)
+        return _not_modified(request, tag, version)
+    response.headers["ETag"] = quote_etag(tag)
     return response
 
 
-def _shown_version() -> int | None:
+def _shown_version(request: ViewerRequest, view: object) -> int | None:
     """Return the version that the answer shows; None where it is no reading of one ledger."""
-    if find_ledger() is None or request.method not in READING - {"OPTIONS"}:
+    if request.ledger is None or request.method not in READING - {"OPTIONS"}:
         return None
-    view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "one_statement", False):
-        return cast("ViewerRequest", request).shown_version
-    return ledger().version
+        return request.shown_version
+    return request.ledger.version

@@ -6,7 +6,7 @@ import hmac
 from quart import Quart, Request, Response, request
 
 from freshledger.errors import Forbidden
-from freshledger.web.session import READING
+from freshledger.web.session import READING, current_request
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -33,19 +33,19 @@ def csrf_token(session_token: str) -> str:
     return hmac.new(session_token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
-def check_same_site() -> None:
+def check_same_site(asked: Request) -> None:
     """Raise Forbidden for a state-changing request that another site's page sent.
 
     Browsers say so in Sec-Fetch-Site; on plain http to another host than localhost they
     leave it out, then Origin must be ours. A program sends neither, and no cookies.
     """
-    if request.method in READING:
+    if asked.method in READING:
         return
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
+    site = asked.headers.get("Sec-Fetch-Site")
+    origin = asked.headers.get("Origin")
     if site is not None and site not in {"same-origin", "none"}:
         raise Forbidden("this form was sent by another site's page; open the page here and retry")
-    if site is None and origin is not None and origin.partition("://")[2] != request.host:
+    if site is None and origin is not None and origin.partition("://")[2] != asked.host:
         raise Forbidden("this form was sent by another site's page; open the page here and retry")
 
 
@@ -98,11 +98,12 @@ _VARIES = ("Vary", ", ".join(VARY))
 
 async def _refuse_ahead() -> Response | None:
     """Refuse to make a page that nobody asked to see yet: it would be old once it is shown."""
-    if request.endpoint == "static" or not is_ahead(request):
+    asked = current_request()
+    if asked.endpoint == "static" or not is_ahead(asked):
         return None
     return Response("Pages are not made before they are asked for.", 503, content_type="text/plain")
 
 
 async def _headers(response: Response) -> Response:
-    protect(request, response)
+    protect(current_request(), response)
     return response

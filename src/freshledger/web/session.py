@@ -231,7 +231,7 @@ class FreshQuart(Quart):
                 if refused is None:
                     raise
                 _forget_the_answer(request_context)
-                early = cast("FreshRequest", request).early_answer
+                early = current_request().early_answer
                 if early is not None:  # what it was for is done, and must not be done again
                     return await self.finalize_request(early, request_context)
                 if tries == TRIES or not (isinstance(error, LostCommit) or is_retryable(error)):
@@ -256,6 +256,11 @@ def install(app: FreshQuart) -> None:
     """Give every request of `app` its unit of work; call this before any other hook."""
     app.before_request(_begin)
     app.after_request(_finish)
+
+
+def current_request() -> FreshRequest:
+    """Return the request itself: each name that is looked up in Quart's proxy costs a search."""
+    return cast("FreshRequest", request._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - Werkzeug's public name for it
 
 
 def current_session() -> AsyncSession:
@@ -299,13 +304,13 @@ async def commit_early(answer: Response) -> None:
     """
     unit = current_unit()
     await unit.commit(answer)
-    cast("FreshRequest", request).early_answer = answer
+    current_request().early_answer = answer
     await unit.close()
 
 
 def current_unit() -> UnitOfWork:
     """Return the request's unit of work."""
-    unit = cast("FreshRequest", request).unit
+    unit = current_request().unit
     if unit is None:
         raise RuntimeError("no unit of work: only a request has one, until its response is sent")
     return unit
@@ -325,7 +330,7 @@ def _forget_the_answer(context: RequestContext | None) -> None:
 
 async def _begin() -> None:
     """Read the body before the unit's first query: a slow client must not hold a connection."""
-    current = cast("FreshRequest", request)
+    current = current_request()
     writes = current.method not in READING
     database = cast("FreshQuart", current_app).database
     current.unit = UnitOfWork(database, writes=writes)
