@@ -44,7 +44,6 @@ RANGES = (
     "min_amount=77.777&max_amount=77.777", "min_amount=1000", "max_amount=0",
     "asset=BTC&min_amount=99.9", "asset=RARE&min_amount=99.9", "wallet=1&max_amount=0",
     "type=reward&min_amount=99.99", "from=2018-01-01&to=2018-01-31&min_amount=99.9",
-    "min_amount=99.9&max_amount=99.95&min_amount=0.001&max_amount=0.002",
     "from=2018-01-01&to=2018-01-31&from=2020-01-01&to=2020-01-31",
 )  # fmt: skip
 TEXTS = (
@@ -56,10 +55,13 @@ TEXTS = (
 NEGATIONS = (
     "chain=none", "not.asset=BTC", "not.label=1", "not.wallet=1", "not.contact=1", "not.contact=4",
     "contact=none", "not.q=lunch", "not.q=xylophone", "not.type=receive&not.type=send",
-    "not.status=confirmed", "not.min_amount=0.002", "asset=BTC&not.wallet=1",
-    "asset=OLD&not.wallet=8", "asset=BTC&not.type=receive&not.type=send", "label=1&not.asset=BTC",
+    "not.status=confirmed", "not.min_amount=0.002", "asset=BTC&not.chain=base",
+    "asset=ETH&not.wallet=8", "asset=BTC&not.type=receive&not.type=send", "label=1&not.asset=BTC",
     f"not.counterparty={OLD}&to=2014-06-01", "not.from=2014-06-01",
 )  # fmt: skip
+
+SEARCHED = ("asset=BTC&not.wallet=1",)
+"""What is left out is all there is, and must be walked through to the end to know it."""
 
 EQUALITIES = (*ALONE, *OR, *PAIRS, *NO_MATCH, *BOUNDED)
 OTHERS = (*RANGES, *TEXTS, *NEGATIONS)

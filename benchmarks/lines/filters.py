@@ -1,0 +1,195 @@
+"""Line 5: what each filter of the page costs, at the least and at the most rows.
+
+A page of 50 is listed by the function that the page and the API call, on one session, warm: the
+newest rows, and those from the middle of the ledger's time. Beside the time that passes stands
+what the server's process was at work for it (by the kernel's account, in nanoseconds), without
+the part of Python and of whatever else the machine does.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+
+import click
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from benchmarks.bench import FOLDER, Bench
+from benchmarks.data import Books
+from benchmarks.measures import Measure, ratio
+from benchmarks.questions import EQUALITIES, NEGATIONS, NO_MATCH, RANGES, TEXTS, TYPICAL
+from freshledger.database import Database
+from freshledger.settings import Settings
+from freshledger.transactions.filters import Paging, TransactionFilter
+from freshledger.transactions.lists import list_transactions
+from freshledger.transactions.periods import Clock
+
+LINES = ("5",)
+PAGE, WARM, TIMES = 50, 7, 30
+"""Seven times unmeasured: from the sixth on PostgreSQL may use a plan made for any value."""
+
+MIDDLE = "2018-10-01"
+PLACES = {"first page": Paging(limit=PAGE), "page in the middle": Paging(limit=PAGE, at=MIDDLE)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A session on a ledger, and the server's process that works for it."""
+
+    books: Books
+    session: AsyncSession
+    backend: Path
+
+    def worked(self) -> int:
+        """Return for how long the server's process has been at work, in nanoseconds."""
+        return int(self.backend.read_text().split()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one question took of one reader, each time: in milliseconds; and the rows it shows."""
+
+    name: str
+    passed: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
+    shown: set[int] = field(default_factory=set)
+
+
+async def measure(bench: Bench) -> list[Measure]:
+    """Ask everything; return the worst of each kind, and the curves of four typical filters."""
+    size = bench.size
+    async with AsyncExitStack() as stack:
+        few, many = [
+            await stack.enter_async_context(reading(await bench.books(rows)))
+            for rows in (size.least_rows, size.most_rows)
+        ]
+        found = _grown(await _ask_all(bench, EQUALITIES, (few, many)), size.rounds)
+        for kind, questions in {"range": RANGES, "text": TEXTS, "negation": NEGATIONS}.items():
+            found += _slowest(kind, await _ask_all(bench, questions, (many,)), size.rounds)
+    return [*found, *await _curves(bench)]
+
+
+@asynccontextmanager
+async def reading(books: Books) -> AsyncIterator[Reader]:
+    """Open a session as the program has it."""
+    database = Database(Settings(data_dir=FOLDER), books.url)
+    try:
+        async with database.read() as session:
+            process = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            yield Reader(books, session, Path(f"/proc/{process}/schedstat"))
+    finally:
+        await database.dispose()
+
+
+async def ask(reader: Reader, question: str, paging: Paging, asked: Asked) -> None:
+    """List the page once, and note what it took."""
+    pairs = [tuple(pair.split("=", 1)) for pair in question.split("&") if pair]
+    where = TransactionFilter.from_args(pairs)
+    before, begin = reader.worked(), time.perf_counter()
+    page, _ = await list_transactions(
+        reader.session,
+        ledger_id=reader.books.ledger_id,
+        where=where,
+        clock=Clock.of("UTC"),
+        paging=paging,
+    )
+    asked.passed.append((time.perf_counter() - begin) * 1000)
+    asked.worked.append((reader.worked() - before) / 1_000_000)
+    asked.shown.add(len(page.rows))
+
+
+async def ask_often(
+    readers: Iterable[Reader], question: str, paging: Paging, name: str
+) -> tuple[Asked, ...]:
+    """Ask all readers by turns; raises ClickException where answers differ."""
+    readers = tuple(readers)
+    for _ in range(WARM):
+        for reader in readers:
+            await ask(reader, question, paging, Asked(name))
+    asked = tuple(Asked(name) for _ in readers)
+    for _ in range(TIMES):
+        for reader, one in zip(readers, asked, strict=True):
+            await ask(reader, question, paging, one)
+    for one in asked:
+        if len(one.shown) > 1 or (question in NO_MATCH and one.shown != {0}):
+            raise click.ClickException(f"{name} showed {one.shown} rows")
+    return asked
+
+
+async def _ask_all(
+    bench: Bench, questions: Iterable[str], readers: tuple[Reader, ...]
+) -> list[tuple[Asked, ...]]:
+    found = []
+    for question in questions:
+        for place, paging in PLACES.items():
+            name = f"{question or 'everything'}, {place}"
+            asked = await ask_often(readers, question, paging, name)
+            found.append(asked)
+            bench.say(f"{name:70}" + "".join(_said(one) for one in asked))
+    return found
+
+
+def _said(one: Asked) -> str:
+    middle, late = median(one.passed), quantiles(one.passed, n=20)[-1]
+    return f"{max(one.shown):4} rows{middle:8.2f} ms{late:8.2f}{median(one.worked):8.2f}"
+
+
+def _rounds(times: list[float], rounds: int) -> tuple[float, ...]:
+    """Return the median of each round's share of the times."""
+    share = len(times) // rounds
+    return tuple(median(times[n * share : (n + 1) * share]) for n in range(rounds))
+
+
+def _late(times: list[float], rounds: int) -> tuple[float, ...]:
+    """Return what 95 of 100 stay below, leaving out one round's share of the times each time."""
+    share = len(times) // rounds
+    if rounds == 1:
+        return (quantiles(times, n=20)[-1],)
+    kept = (times[: n * share] + times[(n + 1) * share :] for n in range(rounds))
+    return tuple(quantiles(one, n=20)[-1] for one in kept)
+
+
+def _grown(found: list[tuple[Asked, ...]], rounds: int) -> list[Measure]:
+    """Return the equality that grew the most of those that show as many rows with few rows."""
+    alike = [(few, many) for few, many in found if few.shown == many.shown]
+    measures = []
+    for what, of in (("time", "passed"), ("work of the server", "worked")):
+        each = [
+            (few, many, _rounds(getattr(few, of), rounds), _rounds(getattr(many, of), rounds))
+            for few, many in alike
+        ]
+        _, many, less, more = max(each, key=lambda one: median(one[3]) / median(one[2]))
+        note = (
+            f"{many.name}: {median(less):.2f} → {median(more):.2f} ms; of {len(alike)} pages that"
+            f" show as many rows at both sizes, {len(found) - len(alike)} others do not"
+        )
+        name = f"the equality that grew the most, {what}"
+        measures.append(ratio("5", name, more, less, at_most=1.5, note=note))
+    return measures + _slowest("equality", [(many,) for _, many in found], rounds)
+
+
+def _slowest(kind: str, found: list[tuple[Asked, ...]], rounds: int) -> list[Measure]:
+    """Return the one of a kind that was the slowest, by what 95 of 100 stay below."""
+    slowest = max((one for (one,) in found), key=lambda one: median(_late(one.passed, rounds)))
+    note = f"{slowest.name}; p50 {median(slowest.passed):.2f} ms; the slowest of {len(found)}"
+    late = _late(slowest.passed, rounds)
+    return [Measure("5", f"{kind}: p95 of the slowest", "ms", late, at_most=50, note=note)]
+
+
+async def _curves(bench: Bench) -> list[Measure]:
+    """Return the time of typical pages at each size from the least to the most rows."""
+    sizes = [bench.size.least_rows]
+    while sizes[-1] < bench.size.most_rows:
+        sizes.append(sizes[-1] * 10)
+    measures = []
+    for rows in sizes:
+        async with reading(await bench.books(rows)) as reader:
+            for question in TYPICAL:
+                (asked,) = await ask_often((reader,), question, PLACES["first page"], question)
+                name = f"curve: rows: {question or 'everything'}: {rows}"
+                times = _rounds(asked.passed, bench.size.rounds)
+                measures.append(Measure("5", name, "ms", times))
+    return measures
