@@ -74,7 +74,7 @@ async def _by_key(
                 headers={"Authorization": f"Bearer {books.token}"},
             )
             answer.raise_for_status()
-            return [row["id"] for row in answer.json()["items"]]
+            return [row["id"] for row in answer.json()["transactions"]]
 
         return ask
 

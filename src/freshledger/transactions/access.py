@@ -19,6 +19,8 @@ from sqlalchemy import (
     any_,
     func,
     literal_column,
+    not_,
+    or_,
     select,
     true,
     union_all,
@@ -52,7 +54,7 @@ WINDOW = 500
 _MONTH: ColumnElement[Any] = literal_column("interval '30 days'")
 _FIRST_MONTH: ColumnElement[Any] = literal_column("timestamptz '1970-01-01T00:00:00Z'")
 
-_LEADS = (
+_LEADS: tuple[tuple[str, ...], ...] = (
     ("txid",),
     ("q",),
     ("contact", "asset"),
@@ -83,7 +85,7 @@ def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     """Select the first `limit` whole rows of transactions that the filter lets in, in order."""
     if order.by_amount:
         return _first(_ROWS, shape, order, limit)
-    lead = next((names for names in _LEADS if _leads(names, shape)), ())
+    lead = _lead(shape)
     if "q" in lead:
         return _by_text(shape, order, limit)
     if "contact" in lead:
@@ -93,9 +95,23 @@ def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     return _by_values(lead, shape, order, limit)
 
 
+def leads_alone(shape: Shape, order: Order) -> bool:
+    """Tell whether an index leads to the very rows of a page: one plan is then good for all values.
+
+    Else it depends on how common the values are, which only a plan made for them can know.
+    """
+    _, rest = _split(_lead(shape), shape)
+    by_values = "q" not in _lead(shape) and not order.by_amount
+    return by_values and all(part.name == "dates" for part in rest)
+
+
 def any_of(ids: ColumnElement[int]) -> Any:  # noqa: ANN401 - only for the right side of ==
     """Compare with ids as one array: an index then reads neighbours together."""
     return any_(func.array(select(ids).scalar_subquery(), type_=ARRAY(BigInteger)))
+
+
+def _lead(shape: Shape) -> tuple[str, ...]:
+    return next((names for names in _LEADS if _leads(names, shape)), ())
 
 
 def _leads(names: Sequence[str], shape: Shape) -> bool:
@@ -204,10 +220,7 @@ def _note_branches(text: Part, left: _Rest) -> tuple[AnySelect, AnySelect]:
         .limit(left.limit)
         .cte()
     )
-    walked, met = (
-        select(func.count()).select_from(one).scalar_subquery() for one in (next_rows, near)
-    )
-    months = _months(left, and_(walked == window, met < left.limit))
+    months = _months(left, next_rows, near)
     rows = _ROWS.alias("t")
     place = func.placed_words(rows.c.ledger_id, rows.c.occurred_at, rows.c.note)
     query = func.placed_query(LEDGER, months.c.month, words(text), type_=TSQUERY)
@@ -219,22 +232,29 @@ def _note_branches(text: Part, left: _Rest) -> tuple[AnySelect, AnySelect]:
     return select(near), _per_value((months,), of_month).limit(left.limit)
 
 
-def _months(left: _Rest, needed: Condition) -> FromClause:
-    """Return the months that have rows, in the page's order, from its place on, if needed."""
+def _months(left: _Rest, walked: FromClause, near: FromClause) -> FromClause:
+    """Return the months with rows from the last that was walked on, in the page's order.
+
+    None, if the walk found enough or came to the end.
+    """
     rows, order = _ROWS.alias("t"), left.order
+    count, met = (select(func.count()).select_from(r).scalar_subquery() for r in (walked, near))
+    month = func.month_of(walked.c.occurred_at, type_=Integer)
+    edge = (func.min if order.descending else func.max)(month)
+    enough = or_(count < literal_column(str(WINDOW)), met >= left.limit)
+    months = select(edge.label("month")).where(not_(enough)).cte(recursive=True)
+    begins = _FIRST_MONTH + months.c.month * _MONTH
     dates = [part for part in left.rest if part.name == "dates" and not part.many]
-    first = (
-        select(func.month_of(rows.c.occurred_at, type_=Integer).label("month"))
-        .where(rows.c.ledger_id == LEDGER, *conditions(dates, rows))
+    time = rows.c.occurred_at
+    beyond = time < begins if order.descending else time >= begins + _MONTH
+    following = (
+        select(func.month_of(time, type_=Integer))
+        .where(rows.c.ledger_id == LEDGER, *conditions(dates, rows), beyond)
         .order_by(*order.sorting(rows))
         .limit(1)
+        .correlate(months)
+        .scalar_subquery()
     )
-    months = first.where(needed, *order.place(rows)).cte(recursive=True)
-    begins = _FIRST_MONTH + months.c.month * _MONTH
-    beyond = rows.c.occurred_at < begins
-    if not order.descending:
-        beyond = rows.c.occurred_at >= begins + _MONTH
-    following = first.where(beyond).correlate(months).scalar_subquery()
     return months.union_all(select(following).where(months.c.month.is_not(None)))
 
 

@@ -14,10 +14,8 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    exists,
     false,
     func,
-    literal,
     literal_column,
     select,
     true,
@@ -45,7 +43,7 @@ from freshledger.paging import (
     page_of,
     whole_number,
 )
-from freshledger.transactions.access import any_of, top
+from freshledger.transactions.access import any_of, leads_alone, top
 from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, shape_of
 from freshledger.transactions.filters import Paging, TransactionFilter
 from freshledger.transactions.ordering import Order
@@ -53,6 +51,11 @@ from freshledger.transactions.periods import Clock, begin, end
 from freshledger.transactions.rows import Document, TransactionRow, read_row
 
 _LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer())
+_KNOWN_LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer(), literal_execute=True)
+"""Written into the statement: of a limit it does not know PostgreSQL expects a tenth of all rows,
+and makes a new plan for each page."""
+
+_ONE: ColumnElement[int] = literal_column("1", Integer())
 
 
 async def list_transactions(
@@ -185,10 +188,13 @@ def _labels(rows: FromClause) -> FromClause:
 @lru_cache(maxsize=1024)
 def _page(shape: Shape, order: Order) -> AnySelect:
     """Build the statement of a page; the ledger's own row makes sure there is one."""
-    rows = top(shape, order, _LIMIT).cte("page")
+    limit = _KNOWN_LIMIT if leads_alone(shape, order) else _LIMIT
+    rows = top(shape, order, limit).cte("page")
     document, join = shown(rows)
     head = Head.__table__
-    behind = exists(top(shape, order.opposite, literal(1))) if order.placed else false()
+    # Not EXISTS: that forgets the order, and with it the index that ends in it.
+    other = top(shape, order.opposite, _ONE).subquery("other")
+    behind = select(other.c.id).scalar_subquery().is_not(None) if order.placed else false()
     return (
         select(head.c.version.label("ledger_version"), behind.label("behind"), document)
         .select_from(join(head.outerjoin(rows, true())))
