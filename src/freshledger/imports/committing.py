@@ -203,8 +203,10 @@ WHERE {_STAGED} AND s.kind = 'movement' AND s.contact IS NOT NULL AND {_NEW}
                     AND lower(c.name) = lower(s.contact))
 """
 
+# Most files name no contacts: that is asked once, before a transaction is read.
 _CONTACTS = text(f"""
 WITH named AS (SELECT DISTINCT ON (lower(s.contact)) s.contact AS name {_NAMED}
+               AND EXISTS (SELECT FROM staged_rows s WHERE {_STAGED} AND s.contact IS NOT NULL)
                ORDER BY lower(s.contact), s.contact),
      made AS (INSERT INTO contacts (ledger_id, name) SELECT :ledger_id, name FROM named
               ON CONFLICT (ledger_id, lower(name)) DO NOTHING)
