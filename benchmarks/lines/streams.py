@@ -26,6 +26,9 @@ LINES = ("6", "10")
 COMMITS = 30
 """Of each round, for each number of streams; each is told before the next is made."""
 
+WARM = 10
+"""Commits before, which do not count: PostgreSQL plans a statement anew five times."""
+
 PAUSE = 0.05
 """Seconds between the last event of one commit and the next commit."""
 
@@ -86,7 +89,7 @@ class Work:
     async def _commits(self, clients: Clients) -> list[float]:
         """Return the milliseconds from each commit to the event at the last stream."""
         times = []
-        for number in range(COMMITS):
+        for number in range(WARM + COMMITS):
             await asyncio.sleep(PAUSE)
             await clients.ask({"listen": True})
             await self.psql.execute(UPDATE, self.books.ledger_id, f"seen by {number}")
@@ -97,7 +100,7 @@ class Work:
                 raise click.ClickException(f"streams told {heard['events']} of version {version}")
             self.event_bytes = heard["events"][0][1]
             times.append((heard["last"] - committed) * 1000)
-        return times
+        return times[WARM:]
 
 
 async def measure(bench: Bench) -> list[Measure]:

@@ -1,6 +1,7 @@
 """What every process that serves does: its socket, its server, and how both end."""
 
 import asyncio
+import gc
 import socket
 
 from hypercorn.asyncio import serve as hypercorn_serve
@@ -55,6 +56,7 @@ async def serve_until(stopping: asyncio.Event, app: Freshledger, descriptor: int
         await stopping.wait()
         app.shutdown_event.set()
 
+    _keep_what_is_there()
     config = hypercorn_config(descriptor)
     serving = asyncio.create_task(hypercorn_serve(app, config, shutdown_trigger=trigger))
     waiting = asyncio.create_task(stopping.wait())
@@ -66,6 +68,15 @@ async def serve_until(stopping: asyncio.Event, app: Freshledger, descriptor: int
         await asyncio.wait((serving,), timeout=1)
         return
     await serving
+
+
+def _keep_what_is_there() -> None:
+    """Take the program itself, which never becomes garbage, out of every later collection.
+
+    Looking through it took a quarter of a second, in which no request and no stream went on.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def hypercorn_config(descriptor: int) -> Config:
