@@ -81,7 +81,8 @@ def main(
             )
         finally:
             if found:
-                run = records.make_run(found, postgresql=version, smoke=smoke)
+                kept = [one for one in found if not wanted or one.line in wanted]
+                run = records.make_run(kept, postgresql=version, smoke=smoke)
                 report.show(Record((run,)), json_file=json_file, docs=docs)
 
 

@@ -58,6 +58,11 @@ class Bench:
     server: EmbeddedServer
     say: Callable[[str], None]
 
+    @property
+    def folder(self) -> Path:
+        """Where a line may keep files; that of a smoke run is thrown away."""
+        return self.server.data_dir.parent
+
     async def books(self, rows: int) -> Books:
         """Return the ledger of so many rows, made now if it is not there yet."""
         return await prepare(self.server, rows, self.say)

@@ -2,7 +2,29 @@
 
 from types import ModuleType
 
-from benchmarks.lines import bulk, exports, imports, pages, start
+from benchmarks.lines import (
+    bulk,
+    depth,
+    exports,
+    filters,
+    growth,
+    imports,
+    pages,
+    pages_follow,
+    start,
+    streams,
+)
 
-MODULES: tuple[ModuleType, ...] = (pages, imports, bulk, exports, start)
+MODULES: tuple[ModuleType, ...] = (
+    pages,
+    depth,
+    filters,
+    streams,
+    pages_follow,
+    imports,
+    bulk,
+    exports,
+    start,
+    growth,
+)
 """Each with LINES and `async def measure(bench: Bench) -> list[Measure]`."""

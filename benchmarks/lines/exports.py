@@ -16,7 +16,7 @@ import click
 import httpx
 import psutil
 
-from benchmarks.bench import FOLDER, Bench
+from benchmarks.bench import Bench
 from benchmarks.data import Books
 from benchmarks.measures import Measure
 from benchmarks.serving import Served, freshledger
@@ -49,7 +49,7 @@ async def measure(bench: Bench) -> list[Measure]:
     """Export the usual ledger as JSON Lines: once, it is its memory that is measured."""
     books = await bench.books(bench.size.rows)
     bench.say(f"line 10: an export of {books.rows:,} rows")
-    with TemporaryDirectory(dir=FOLDER) as folder:
+    with TemporaryDirectory(dir=bench.folder) as folder:
         async with _client(books, Path(folder)) as (served, client):
             (await client.get(f"/api/v1/ledgers/{books.ledger_id}/transactions")).raise_for_status()
             memory = _Memory(served.process, served.process.memory_info().rss / 1000)

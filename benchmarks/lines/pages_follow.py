@@ -13,7 +13,7 @@ import click
 
 from benchmarks.bench import Bench
 from benchmarks.data import Books
-from benchmarks.measures import Measure, ratio
+from benchmarks.measures import Measure, on_curve, ratio
 from benchmarks.serving import freshledger
 from benchmarks.watching import Clients, sign_in, watching
 
@@ -121,4 +121,6 @@ def _measures(number: int, found: Found) -> list[Measure]:
         ),
         Measure("7", f"plain GETs of the same {number:,} blocks", "ms", plain),
         ratio("7", f"to the last of {pages}, by plain GETs'", middle, plain, at_most=1.5),
+        on_curve("7", "open pages", "commit → the last of them", number, "ms", middle),
+        on_curve("7", "open pages", "plain GETs of the same", number, "ms", plain),
     ]

@@ -7,11 +7,12 @@ data folder may be in the system's cache, as after a restart of the program.
 
 import asyncio
 import time
+from pathlib import Path
 
 import click
 import httpx
 
-from benchmarks.bench import FOLDER, Bench
+from benchmarks.bench import Bench
 from benchmarks.copies import psql
 from benchmarks.data import Books, prepare
 from benchmarks.measures import Measure
@@ -20,8 +21,6 @@ from freshledger.cli.postgres import database_name, with_database
 from freshledger.embedded import EmbeddedServer
 
 LINES = ("11",)
-
-_DATA = FOLDER / "start"
 
 
 async def measure(bench: Bench) -> list[Measure]:
@@ -34,7 +33,7 @@ async def measure(bench: Bench) -> list[Measure]:
         bench.say(f"line 11: round {n + 1}")
         began = time.perf_counter()
         async with (
-            freshledger(None, data_dir=_DATA) as served,
+            freshledger(None, data_dir=_data(bench)) as served,
             httpx.AsyncClient(base_url=served.address, timeout=60) as client,
         ):
             await _get(client, "/login", "<form")
@@ -49,9 +48,13 @@ async def measure(bench: Bench) -> list[Measure]:
     ]
 
 
+def _data(bench: Bench) -> Path:
+    return bench.folder / "start"
+
+
 async def _fill(bench: Bench) -> Books:
     """Fill the data folder's own database by copying the ledger that is kept beside it."""
-    server = EmbeddedServer(_DATA)
+    server = EmbeddedServer(_data(bench))
     await asyncio.to_thread(server.start)
     try:
         books = await prepare(server, bench.size.rows, bench.say)
