@@ -202,3 +202,54 @@ async def test_rows_that_come_above_do_not_move_what_is_read(own_page, psql, boo
     assert before
     assert after
     assert abs(after["y"] - before["y"]) < 2
+
+
+SPY = """() => {
+  const { parse } = globalThis.merging;
+  globalThis.merging.parse = (html) => {
+    const made = parse(html);
+    window.made = {
+      same: made.fresh.querySelectorAll("tr[data-same]").length,
+      rows: made.fresh.querySelectorAll("tr[data-row]:not([data-same])").length,
+      options: made.fresh.querySelectorAll("[data-option]").length,
+    };
+    return made;
+  };
+}"""
+
+
+async def test_only_what_has_changed_is_made_anew(listed, psql, books, rows):
+    """Rows and menus that come as they came before cost nothing, and stay what they are."""
+    note = "two\nlines </tr> <!--/keep-->"
+    await set_note(psql, books, rows.ids[30], note)
+    await expect(listed.locator(f"#row-{rows.ids[30]} .note")).to_have_text(re.compile("two"))
+    await listed.evaluate(SPY)
+    await set_note(psql, books, rows.ids[35], "another")
+    await expect(listed.locator(f"#row-{rows.ids[35]} .note")).to_have_text("another")
+    assert await listed.evaluate("window.made") == {"same": 39, "rows": 1, "options": 0}
+    assert await listed.locator(f"#row-{rows.ids[30]} .note").text_content() == note
+    assert await listed.locator("#filter-type [data-option]").count() > 5
+    await expect(listed.locator("tr[data-row] .m-wallet")).to_have_text(["Main"] * 40)
+    await psql.execute("UPDATE wallets SET name = 'Moved' WHERE ledger_id = $1", books.ledger_id)
+    await expect(listed.locator("tr[data-row] .m-wallet")).to_have_text(["Moved"] * 40)
+    await expect(listed.locator("#filter-wallet [data-option]")).to_contain_text(["Moved"])
+
+
+async def test_a_row_that_went_before_it_was_merged_is_made_from_its_text(
+    listed, psql, books, rows
+):
+    await set_note(psql, books, rows.ids[30], "first")
+    await expect(listed.locator(f"#row-{rows.ids[30]} .note")).to_have_text("first")
+    await listed.evaluate(
+        """id => {
+          const { merge } = globalThis.merging;
+          globalThis.merging.merge = (frame, fresh) => {
+            document.getElementById(id).remove();
+            return merge(frame, fresh);
+          };
+        }""",
+        f"row-{rows.ids[30]}",
+    )
+    await set_note(psql, books, rows.ids[35], "second")
+    await expect(listed.locator(f"#row-{rows.ids[35]} .note")).to_have_text("second")
+    await expect(listed.locator(f"#row-{rows.ids[30]} .note")).to_have_text("first")

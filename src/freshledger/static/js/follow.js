@@ -73,11 +73,9 @@
     if (answer.redirected || !isPage || ![200, 422].includes(answer.status)) {
       throw new Refused(answer.status, answer.status === 503 ? Number(answer.headers.get("Retry-After")) : 0);
     }
-    const template = document.createElement("template");
-    template.innerHTML = await answer.text();
-    const fresh = $("#frame", template.content);
+    const { fresh, title } = globalThis.merging.parse(await answer.text());
     if (!fresh) throw new Refused(answer.status);
-    return { answer, fresh, title: $("title", template.content)?.textContent };
+    return { answer, fresh, title };
   };
 
   const fetchOnce = async () => {
@@ -140,7 +138,7 @@
       inserted.unknown = false;
     } else if (inserted.ids.size || inserted.unknown) {
       const { fresh } = await get(topAddress());
-      for (const row of fresh.querySelectorAll("tr[data-row]")) {
+      for (const row of fresh.querySelectorAll("tr[data-row]")) { // those not shown as they are
         const isNew = inserted.unknown || inserted.ids.has(row.dataset.row);
         if (isNew && !document.getElementById(row.id)) inserted.above.add(row.dataset.row);
       }

@@ -7,9 +7,13 @@
                            is the one that was edited, by which the server sees a lost edit
 
    What holds typed text and is gone from the fresh page stays, marked data-gone.
-   Returns {added, changed, gone}: elements. */
+   Returns {added, changed, gone}: elements.
+
+   parse(html) makes the fresh frame. A row that comes as it came before, and a menu that is kept, up to
+   its <!--/keep-->, is not made anew: merging costs what has changed, not what is shown. */
 (() => {
   "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const MARKED = "tr[id], [data-card]";
   const SHOWN = 2500; // milliseconds a change stays marked
@@ -112,18 +116,35 @@
     }
   };
 
-  // What a row was last made into: the same again needs no look at its cells.
-  let made = new WeakMap();
+  /* Parsing. The texts of the rows that were merged last, by id; whoever changes a row otherwise
+     must forget them. Texts are escaped, so that these marks are the server's alone. */
+  const ROW = /<tr id="(row-\d+)"[^]*?<\/tr>/g;
+  const MENU = /(data-keep="(menu-\w+)">)[^]*?<!--\/keep-->/g;
+  let rows = new Map();
   const forget = () => {
-    made = new WeakMap();
+    rows = new Map();
   };
 
-  const isMade = (node, fresh) => {
-    if (!node.matches("tr[id]") || node.hasAttribute("data-gone")) return false;
-    const html = fresh.outerHTML;
-    if (made.get(node) === html) return true;
-    made.set(node, html);
-    return false;
+  const isShown = (id) => document.getElementById(id)?.matches("tr:not([data-gone])");
+
+  const parse = (html) => {
+    const texts = new Map();
+    const slim = html
+      .replace(ROW, (text, id) => {
+        texts.set(id, text);
+        return rows.get(id) === text && isShown(id) ? `<tr id="${id}" data-same></tr>` : text;
+      })
+      .replace(MENU, (all, head, name) => (document.querySelector(`[data-keep="${name}"]`) ? head : all));
+    const template = document.createElement("template");
+    template.innerHTML = slim;
+    const fresh = $("#frame", template.content);
+    if (fresh) fresh.rowTexts = texts;
+    return { fresh, title: $("title", template.content)?.textContent };
+  };
+
+  // A row that was shown when it was parsed and is not there any more.
+  const fill = (frame, texts) => {
+    for (const row of all("tr[data-same]", frame)) row.outerHTML = texts.get(row.id);
   };
 
   const callbacks = (frame, found) => {
@@ -146,7 +167,7 @@
       beforeNodeMorphed(node, fresh) {
         if (before.beforeNodeMorphed(node, fresh) === false) return false;
         if (node.nodeType === Node.ELEMENT_NODE) {
-          if (isMade(node, fresh)) return false;
+          if (fresh.hasAttribute("data-same") || node.isEqualNode(fresh)) return false;
           node.removeAttribute("data-gone");
           return !isKept(node);
         }
@@ -191,6 +212,8 @@
       morphStyle: "innerHTML",
       callbacks: callbacks(frame, found),
     });
+    fill(frame, fresh.rowTexts);
+    rows = fresh.rowTexts;
     for (const [name, value] of Object.entries(fresh.dataset)) frame.dataset[name] = value;
     for (const node of found.active) if (node.isConnected) globalThis.htmx.process(node);
     document.dispatchEvent(new CustomEvent("htmx:afterSettle", { detail: { merged: true } }));
@@ -205,5 +228,5 @@
     return { added, changed, gone: [...found.gone] };
   };
 
-  globalThis.merging = { merge, written, forget };
+  globalThis.merging = { parse, merge, written, forget };
 })();
