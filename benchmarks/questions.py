@@ -60,7 +60,7 @@ NEGATIONS = (
     f"not.counterparty={OLD}&to=2014-06-01", "not.from=2014-06-01",
 )  # fmt: skip
 
-SEARCHED = ("asset=BTC&not.wallet=1",)
+SEARCHED = "asset=BTC&not.wallet=1"
 """What is left out is all there is, and must be walked through to the end to know it."""
 
 EQUALITIES = (*ALONE, *OR, *PAIRS, *NO_MATCH, *BOUNDED)

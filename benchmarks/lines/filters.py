@@ -9,7 +9,7 @@ the part of Python and of whatever else the machine does.
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -19,18 +19,30 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.bench import FOLDER, Bench
 from benchmarks.data import Books
-from benchmarks.measures import Measure, ratio
-from benchmarks.questions import EQUALITIES, NEGATIONS, NO_MATCH, RANGES, TEXTS, TYPICAL
+from benchmarks.measures import Measure, on_curve, ratio
+from benchmarks.questions import (
+    EQUALITIES,
+    NEGATIONS,
+    NO_MATCH,
+    RANGES,
+    SEARCHED,
+    TEXTS,
+    TYPICAL,
+)
+from benchmarks.rows import USUAL_ASSET
 from freshledger.database import Database
 from freshledger.settings import Settings
 from freshledger.transactions.filters import Paging, TransactionFilter
 from freshledger.transactions.lists import list_transactions
 from freshledger.transactions.periods import Clock
+from freshledger.transactions.totals import get_totals
 
 LINES = ("5",)
-PAGE, WARM, TIMES = 50, 7, 30
-"""Seven times unmeasured: from the sixth on PostgreSQL may use a plan made for any value."""
+PAGE, WARM, TIMES = 50, 7, 6
+"""Rows; times unmeasured: from the sixth on PostgreSQL may use a plan made for any value; and
+times in each round."""
 
+UTC_CLOCK = Clock.of("UTC")
 MIDDLE = "2018-10-01"
 PLACES = {"first page": Paging(limit=PAGE), "page in the middle": Paging(limit=PAGE, at=MIDDLE)}
 
@@ -69,6 +81,7 @@ async def measure(bench: Bench) -> list[Measure]:
         found = _grown(await _ask_all(bench, EQUALITIES, (few, many)), size.rounds)
         for kind, questions in {"range": RANGES, "text": TEXTS, "negation": NEGATIONS}.items():
             found += _slowest(kind, await _ask_all(bench, questions, (many,)), size.rounds)
+        found += [await _walked(many), await _summed(many, size.rounds)]
     return [*found, *await _curves(bench)]
 
 
@@ -93,7 +106,7 @@ async def ask(reader: Reader, question: str, paging: Paging, asked: Asked) -> No
         reader.session,
         ledger_id=reader.books.ledger_id,
         where=where,
-        clock=Clock.of("UTC"),
+        clock=UTC_CLOCK,
         paging=paging,
     )
     asked.passed.append((time.perf_counter() - begin) * 1000)
@@ -102,15 +115,15 @@ async def ask(reader: Reader, question: str, paging: Paging, asked: Asked) -> No
 
 
 async def ask_often(
-    readers: Iterable[Reader], question: str, paging: Paging, name: str
+    readers: tuple[Reader, ...], question: str, place: str, rounds: int
 ) -> tuple[Asked, ...]:
     """Ask all readers by turns; raises ClickException where answers differ."""
-    readers = tuple(readers)
-    for _ in range(WARM):
+    paging, name = PLACES[place], f"{question or 'everything'}, {place}"
+    for _ in range(min(WARM, 2 * rounds)):
         for reader in readers:
             await ask(reader, question, paging, Asked(name))
     asked = tuple(Asked(name) for _ in readers)
-    for _ in range(TIMES):
+    for _ in range(TIMES * rounds):
         for reader, one in zip(readers, asked, strict=True):
             await ask(reader, question, paging, one)
     for one in asked:
@@ -124,11 +137,10 @@ async def _ask_all(
 ) -> list[tuple[Asked, ...]]:
     found = []
     for question in questions:
-        for place, paging in PLACES.items():
-            name = f"{question or 'everything'}, {place}"
-            asked = await ask_often(readers, question, paging, name)
+        for place in PLACES:
+            asked = await ask_often(readers, question, place, bench.size.rounds)
             found.append(asked)
-            bench.say(f"{name:70}" + "".join(_said(one) for one in asked))
+            bench.say(f"{asked[0].name:70}" + "".join(_said(one) for one in asked))
     return found
 
 
@@ -168,7 +180,8 @@ def _grown(found: list[tuple[Asked, ...]], rounds: int) -> list[Measure]:
         )
         name = f"the equality that grew the most, {what}"
         measures.append(ratio("5", name, more, less, at_most=1.5, note=note))
-    return measures + _slowest("equality", [(many,) for _, many in found], rounds)
+    (slowest,) = _slowest("equality", [(many,) for _, many in found], rounds)
+    return [*measures, replace(slowest, at_most=None)]
 
 
 def _slowest(kind: str, found: list[tuple[Asked, ...]], rounds: int) -> list[Measure]:
@@ -177,6 +190,29 @@ def _slowest(kind: str, found: list[tuple[Asked, ...]], rounds: int) -> list[Mea
     note = f"{slowest.name}; p50 {median(slowest.passed):.2f} ms; the slowest of {len(found)}"
     late = _late(slowest.passed, rounds)
     return [Measure("5", f"{kind}: p95 of the slowest", "ms", late, at_most=50, note=note)]
+
+
+async def _walked(reader: Reader) -> Measure:
+    """Return what it takes where no index leads, and there is nothing to be found."""
+    asked = Asked(SEARCHED)
+    for _ in range(3):
+        await ask(reader, SEARCHED, PLACES["first page"], asked)
+    note = "what is left out is all there is; it is walked through to the end"
+    return Measure("5", f"stated alone: {SEARCHED}", "ms", tuple(asked.passed), note=note)
+
+
+async def _summed(reader: Reader, rounds: int) -> Measure:
+    """Return what it takes to count and sum what half of all rows are in."""
+    where = TransactionFilter.from_args([("asset", USUAL_ASSET)])
+    ledger, times = reader.books.ledger_id, []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        sums = await get_totals(reader.session, ledger_id=ledger, where=where, clock=UTC_CLOCK)
+        times.append((time.perf_counter() - begin) * 1000)
+    note = f"{sums.count:,} rows; on demand, apart from the page"
+    return Measure(
+        "5", f"stated alone: count and sums of {USUAL_ASSET}", "ms", tuple(times), note=note
+    )
 
 
 async def _curves(bench: Bench) -> list[Measure]:
@@ -188,8 +224,7 @@ async def _curves(bench: Bench) -> list[Measure]:
     for rows in sizes:
         async with reading(await bench.books(rows)) as reader:
             for question in TYPICAL:
-                (asked,) = await ask_often((reader,), question, PLACES["first page"], question)
-                name = f"curve: rows: {question or 'everything'}: {rows}"
+                (asked,) = await ask_often((reader,), question, "first page", bench.size.rounds)
                 times = _rounds(asked.passed, bench.size.rounds)
-                measures.append(Measure("5", name, "ms", times))
+                measures.append(on_curve("5", "rows", question, rows, "ms", times))
     return measures
