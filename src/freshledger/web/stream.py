@@ -166,8 +166,8 @@ async def follow_ledger_api(ledger_id: int) -> Response:
     `Last-Event-ID` wins over `since`. The first event is `ready` (nothing has happened since),
     `change` (it has: at most 500 versions) or `resync` (what happened cannot be told: read
     everything anew). From then on `change` comes with every commit; its `since` is the `version`
-    of the event before, so that a gap cannot hide. `beat` comes after 5 seconds without another
-    event; who hears nothing for 12 seconds is offline. `closed` ends the stream, because of
+    of the event before, so that a gap cannot hide. `beat` comes every 5 seconds; who hears nothing
+    for 12 seconds is offline. `closed` ends the stream, because of
     `access` (the token, role or password has changed) or `shutdown`.
     """
     return _ledger_stream(ledger_id)
