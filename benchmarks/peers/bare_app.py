@@ -17,7 +17,7 @@ import uvloop
 from hypercorn.asyncio import serve
 from quart import Quart, Response, request
 
-from benchmarks.peers.bare_answer import body_of, learn_types, version_of
+from benchmarks.peers.bare_answer import body_of, version_of
 from benchmarks.peers.statements import HTTP_NOT_MODIFIED, Recorded, Statement, record
 from freshledger.cli.listening import hypercorn_config, listen
 from freshledger.settings import Settings
@@ -68,7 +68,7 @@ async def main(port: int) -> None:
     server = {"timezone": "UTC", "jit": "off", "default_transaction_read_only": "on"}
     opening = partial(
         asyncpg.create_pool, url, min_size=CONNECTIONS, max_size=CONNECTIONS,
-        init=learn_types, server_settings=server,
+        server_settings=server,
     )  # fmt: skip
     with listen(Settings(port=port)) as listener:
         async with opening() as pool:
