@@ -31,6 +31,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SECONDS = 15
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @dataclass(frozen=True)

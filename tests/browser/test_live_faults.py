@@ -1,9 +1,13 @@
 """The tests of live pages can fail: each fault in a script breaks the test that stands for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from playwright.async_api import expect
 
 from browser import test_live, test_live_away, test_live_work
+from browser.conftest import SECONDS
 from browser.live import LIVE
 
 FAULTS = {
@@ -70,6 +74,17 @@ FAULTS = {
 }
 
 
+@contextmanager
+def seen() -> Iterator[None]:
+    """What the test waits for does not come: so it is not waited for as long as usual."""
+    expect.set_options(timeout=5_000)
+    try:
+        with pytest.raises(AssertionError):
+            yield
+    finally:
+        expect.set_options(timeout=SECONDS * 1000)
+
+
 async def break_script(page, name, sound, broken):
     """Serve a script with a fault."""
 
@@ -89,7 +104,7 @@ async def test_a_fault_is_seen(listed, psql, books, rows, fault):
     await listed.reload()
     await expect(listed.locator(LIVE)).to_be_attached()
     await listed.evaluate("window.unbroken = true")
-    with pytest.raises(AssertionError):
+    with seen():
         await test(listed, psql, books, rows)
 
 
@@ -97,13 +112,13 @@ async def test_a_kept_page_that_is_not_checked_is_seen(keeping, site, psql, book
     async def broken(page):
         await break_script(page, "live.js", "if (!source && !isAway()) check();", "")
 
-    with pytest.raises(AssertionError):
+    with seen():
         await test_live_away.leave_and_come_back(keeping, site, psql, books, before=broken)
 
 
 async def test_a_form_with_the_version_of_others_is_seen(own_page, psql, books, rows):
     await break_script(own_page, "merge.js", "&& forms.has(node.form)", "&& false")
-    with pytest.raises(AssertionError):
+    with seen():
         await test_live_work.test_a_form_keeps_its_text_and_the_version_it_was_typed_for(
             own_page, psql, books, rows
         )
