@@ -5,6 +5,7 @@ macros because a page shows hundreds of them: here each costs a few microseconds
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -176,6 +177,7 @@ def badge(text: str, kind: str | None = None) -> Markup:
     return Markup(f'<span class="badge{more}">{escape(text)}</span>')  # noqa: S704 - escaped
 
 
+@lru_cache(maxsize=64)
 def kind(type_: str) -> Markup:
     """Show a movement's type with its sign."""
     name = escape(type_)

@@ -206,7 +206,7 @@
     const part = Number(detail.xhr.getResponseHeader("Ledger-Version") ?? now.shown);
     if (part < now.shown) now.shown = part;
     now.tag = null;
-    globalThis.merging.forget();
+    if (!detail.target.matches(".summaryslot")) globalThis.merging.forget(); // sums hold no rows
     inserted.above.clear();
     showAbove();
     document.dispatchEvent(new CustomEvent("behind"));
