@@ -18,7 +18,7 @@ from freshledger.web.context import hash_secret
 EACH = 200
 """Streams or pages of one viewer; a process serves no more than 250 of them."""
 
-PATIENCE = 120
+PATIENCE = 300
 
 _VIEWER = """
 WITH person AS (
