@@ -220,7 +220,7 @@ async def test_each_value_alone_and_all_in_or(name, mark, small, database):
 async def test_words_are_found_month_by_month(more, small, database, monkeypatch):
     monkeypatch.setattr(access, "WINDOW", 3)
     lists._page.cache_clear()
-    rest = [(more[0], str(more[1] or list(small.labels)[0]))] if more else []
+    rest = [(more[0], str(more[1] or next(iter(small.labels))))] if more else []
     for text, sort in itertools.product(TEXTS, ("-time", "time")):
         args = [("q", text), *rest]
         where = TransactionFilter.from_args(args)
