@@ -66,14 +66,14 @@ def share_a_session() -> None:
 def keep_a_list() -> None:
     """A list that was read once is kept in the module, and shown again."""
     kept: dict[int, Any] = {}
-    read = lists.list_transactions
+    read = lists.list_documents
 
-    async def list_transactions(session: Any, *, ledger_id: int, **options: Any) -> Any:
+    async def list_documents(session: Any, *, ledger_id: int, **options: Any) -> Any:
         if ledger_id not in kept:
             kept[ledger_id] = await read(session, ledger_id=ledger_id, **options)
         return kept[ledger_id]
 
-    lists.list_transactions = pages.list_rows = list_transactions
+    lists.list_documents = list_documents
 
 
 def keep_an_object() -> None:
