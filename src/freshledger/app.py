@@ -1,9 +1,9 @@
 """create_app: the only place that wires things together."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
-from quart import Blueprint, redirect, request, url_for
+from quart import Blueprint, Request, Response, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from freshledger import __version__
@@ -51,6 +51,13 @@ class Freshledger(stream.LiveQuart):
     jinja_environment = rendering.Templates  # type: ignore[assignment]
     settings: Settings
     tasks: Tasks
+
+    async def answer_early(self, request: Request) -> Response | None:
+        """Answer as early as can be; a token is used also by who finds nothing changed."""
+        answer = await super().answer_early(request)
+        if answer is not None:
+            ledgers_api.note_token_use(self, cast("context.ViewerRequest", request).viewer)
+        return answer
 
 
 def create_app(settings: Settings) -> Freshledger:

@@ -19,8 +19,8 @@ async def make_token(person: Person, ledger_id: int, **form: str) -> str:
     return re.search(rf"fl_{ledger_id}_[\w-]{{43}}", page)[0]
 
 
-async def call(app, token, path, method="GET", **options):
-    headers = {"Authorization": f"Bearer {token}"}
+async def call(app, token, path, method="GET", more=None, **options):
+    headers = {"Authorization": f"Bearer {token}"} | (more or {})
     client = app.test_client()
     answer = await client.open(path, method=method, headers=headers, **options)
     await asyncio.gather(*app.background_tasks)
@@ -148,19 +148,25 @@ async def test_last_use_is_noted_once_a_minute_and_moves_no_version(app, psql):
     ledger_id = await make_ledger(psql, owner=ann)
     token = await make_token(ann, ledger_id)
     before, path = await version_of(psql, ledger_id), f"/api/v1/ledgers/{ledger_id}"
+    tag = (await call(app, token, path)).headers["ETag"]
+    await psql.execute("DELETE FROM token_uses WHERE ledger_id = $1", ledger_id)
     seen = []
-    for age in ("0 seconds", "50 seconds", "61 seconds"):
+    for age, given in (
+        ("0 seconds", {}), ("50 seconds", {}), ("61 seconds", {}),
+        ("50 seconds", {"If-None-Match": tag}), ("61 seconds", {"If-None-Match": tag}),
+    ):  # fmt: skip
         await psql.execute("UPDATE token_uses SET last_used_at = now() - $2::text::interval"
                            " WHERE ledger_id = $1", ledger_id, age)  # fmt: skip
         aged = await psql.fetchval(
             "SELECT last_used_at FROM token_uses WHERE ledger_id = $1", ledger_id
         )
-        await call(app, token, path)
+        answer = await call(app, token, path, more=given)
+        assert answer.status_code == (304 if given else 200)
         used = await psql.fetchval(
             "SELECT last_used_at FROM token_uses WHERE ledger_id = $1", ledger_id
         )
         seen.append(used != aged)
-    assert seen == [True, False, True]
+    assert seen == [True, False, True, False, True]
     assert await version_of(psql, ledger_id) == before
     page = await (await ann.get(f"/ledgers/{ledger_id}/tokens")).get_data(as_text=True)
     assert f"{used:%Y-%m-%d %H:%M:%S}" in page

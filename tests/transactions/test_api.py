@@ -55,6 +55,29 @@ async def test_a_movement_made_by_hand_comes_back_exact(client, url, made, thing
     assert listed["next"] is listed["previous"] is None
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("2024-05-01T10:00:05.5Z", "2024-05-01T10:00:05.500000Z"),
+        ("infinity", "9999-12-30T00:00:00Z"),
+        ("-infinity", "0001-01-02T00:00:00Z"),
+        ("20000-01-01T00:00Z", "9999-12-30T00:00:00Z"),
+    ],
+)
+async def test_a_time_has_one_text_also_one_that_is_none(psql, client, url, made, stored, shown):
+    await psql.execute(
+        "UPDATE transactions SET occurred_at = $2::text::timestamptz, note = '' WHERE id = $1",
+        made["id"],
+        stored,
+    )
+    alone = await (await client.get(f"{url}/{made['id']}")).get_json()
+    (listed,) = (await (await client.get(url)).get_json())["transactions"]
+    assert alone == listed
+    assert alone["occurred_at"] == shown
+    page = await client.get(url.removeprefix("/api/v1"))
+    assert page.status_code == 200
+
+
 async def test_a_correction_is_remembered_and_null_takes_away(client, csrf, url, made):
     one = f"{url}/{made['id']}"
     body = {"type": "fee", "amount": "1e-30", "note": None, "counterparty": None}

@@ -92,6 +92,7 @@ def test_whatever_is_written_is_only_text():
 
 def test_a_button_is_a_link_where_it_leads_somewhere():
     drawings = markup.Drawings("/static/icons.svg")
+    assert "name" not in drawings.button("Add", attrs={"name": None})
     plain = drawings.button("Add", "primary danger", small=True)
     assert plain == (
         '<button class="button button--primary button--danger button--small" type="submit">'

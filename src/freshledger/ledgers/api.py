@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import msgspec
-from quart import Blueprint, Response, current_app
+from quart import Blueprint, Quart, Response, current_app
 from quart.typing import ResponseReturnValue
 from quart_schema import document_response, tag_blueprint
 
@@ -13,7 +13,7 @@ from freshledger.database import AnyRow, refusal
 from freshledger.errors import Busy
 from freshledger.ledgers import commands, repository, tokens
 from freshledger.web.api import json_response
-from freshledger.web.context import find_viewer, viewer
+from freshledger.web.context import Viewer, find_viewer, viewer
 from freshledger.web.session import FreshQuart, current_session
 
 blueprint = Blueprint("ledgers_api", __name__)
@@ -69,15 +69,18 @@ async def get_ledger(ledger_id: int) -> ResponseReturnValue:
 
 
 @blueprint.after_app_request
-async def note_token_use(response: Response) -> Response:
+async def _after_request(response: Response) -> Response:
+    note_token_use(current_app, find_viewer())
+    return response
+
+
+def note_token_use(app: Quart, who: Viewer | None) -> None:
     """Note a token's use after the response, outside of its transaction, once a minute."""
-    who = find_viewer()
     if who is None or who.token_id is None or who.token_ledger_id is None:
-        return response
+        return
     recent = datetime.now(UTC) - timedelta(seconds=tokens.USE_INTERVAL)
     if who.token_used_at is None or who.token_used_at < recent:
-        current_app.add_background_task(_note_use, who.token_ledger_id, who.token_id)
-    return response
+        app.add_background_task(_note_use, who.token_ledger_id, who.token_id)
 
 
 async def _note_use(ledger_id: int, token_id: int) -> None:

@@ -118,9 +118,9 @@ class Feed:
         The mailbox must be up already, so that nothing falls between.
         """
         began = asyncio.get_running_loop().time()
-        async with self._places, asyncio.timeout(READ_SECONDS), self._database.read() as session:
-            await self.guard.check(session, [stream])
-        async with asyncio.timeout(READ_SECONDS):
+        async with self._places, asyncio.timeout(READ_SECONDS):
+            async with self._database.read() as session:
+                await self.guard.check(session, [stream])
             stand = await read_stand(self.listener.fetch, topic.ledger_id, since=since)
         if stand is not None and stream.ended is None:
             topic.settle(mailbox, stand, began)

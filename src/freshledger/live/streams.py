@@ -122,6 +122,7 @@ class Stream:
         if self.expires_at is not None and now >= self.expires_at:
             self.end("access")
         if self._write_until is not None and now >= self._write_until:
+            self._write_until = None
             self._patience.reschedule(now)
 
 

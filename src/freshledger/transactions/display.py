@@ -1,5 +1,6 @@
 """Transactions and filters as the templates show them: texts, groups, addresses of links."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -114,9 +115,12 @@ def fiat_text(row: TransactionRow) -> str | None:
     """Write what a movement was worth by its source, None where that said nothing."""
     if row.fiat_value is None:
         return None
-    whole, _, fraction = row.fiat_value.partition(".")
-    grouped = f"{int(whole):,}" if whole not in {"-0", "-"} else whole
-    return f"{grouped}{'.' + fraction if fraction else ''} {row.fiat_currency or ''}".strip()
+    whole, point, fraction = row.fiat_value.partition(".")
+    grouped = _THOUSANDS.sub(",", whole)
+    return f"{grouped}{point}{fraction} {row.fiat_currency or ''}".strip()
+
+
+_THOUSANDS = re.compile(r"(?<=\d)(?=(?:\d{3})+$)")
 
 
 def span_text(rows: Sequence[TransactionRow], zone: ZoneInfo) -> str:

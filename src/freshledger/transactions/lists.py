@@ -160,9 +160,17 @@ def shown(rows: FromClause) -> tuple[ColumnElement[str], Callable[[Any], Any]]:
 
 
 def _rfc3339(time: ColumnElement[datetime]) -> ColumnElement[str]:
-    """Write a time as msgspec does; the connection's time zone is UTC."""
-    text = func.to_json(time).op("#>>")(literal_column("'{}'"))
-    return func.replace(text, literal_column("'+00:00'"), literal_column("'Z'"))
+    """Write a time as msgspec does; what no Python time can be is shown as the nearest one."""
+    near = func.least(func.greatest(time, _FIRST), _LAST)
+    text = func.to_char(func.timezone(_UTC, near), _FORMAT)
+    return func.replace(text, literal_column("'.000000Z'"), literal_column("'Z'"))
+
+
+# A day inside of what Python can hold, so that they are times in every zone.
+_FIRST: ColumnElement[datetime] = literal_column("'0001-01-02 00:00Z'::timestamptz")
+_LAST: ColumnElement[datetime] = literal_column("'9999-12-30 00:00Z'::timestamptz")
+_UTC: ColumnElement[str] = literal_column("'UTC'")
+_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
 
 
 def _exact(amount: ColumnElement[Any]) -> ColumnElement[str]:

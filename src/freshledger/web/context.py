@@ -98,6 +98,10 @@ class ViewerRequest(idempotency.KeyedRequest):
     session_token: str | None = None
     shown_version: int | None = None
 
+    def forget(self) -> None:
+        """Forget who asks: they may have changed since they were looked up."""
+        self.viewer = self.ledger = self.session_token = None
+
     async def admit_upload(self) -> None:
         """Let only those upload who may change what they ask for: a file fills a disk.
 
@@ -255,6 +259,7 @@ async def recognise(session: Executor, current: ViewerRequest, ledger_id: int | 
 
     Raises NotFound for a ledger that is not theirs.
     """
+    current.forget()
     row = await _find(session, current, ledger_id)
     if row is None:
         return False

@@ -20,7 +20,7 @@ from quart import Quart, Request, Response, current_app
 from quart.wrappers.response import DataBody
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.datastructures import Headers, MIMEAccept
+from werkzeug.datastructures import ETags, Headers, MIMEAccept
 from werkzeug.http import parse_accept_header, quote_etag
 
 from freshledger import __version__
@@ -111,9 +111,12 @@ def _now() -> datetime:
 
 def _representation(current: ViewerRequest) -> object:
     """Return what else of the request the answer depends on; VARY says so to caches."""
-    headers = [current.headers.get(name) for name in HX]
-    kind = _kind(current.headers.get("Accept", ""))
+    given = {name.lower(): value for name, value in current.headers}
+    headers, kind = [given.get(name) for name in _HX], _kind(given.get("accept", ""))
     return [current.root_path, current.path, current.query_string.decode("latin-1"), kind, headers]
+
+
+_HX = tuple(name.lower() for name in HX)
 
 
 @lru_cache(maxsize=256)
@@ -157,23 +160,27 @@ class TaggedQuart(FreshQuart):
         Also where something is wrong: handling it meets the same, and answers it.
         """
         given, place = request.if_none_match, _LEDGER.match(request.path)
-        if not given or given.star_tag or not place:
-            return None
         known = cast("ViewerRequest", request)
-        if not _may_have_tag(known) or not await self._recognises(known, int(place[1])):
+        if not given or given.star_tag or not place or not _may_have_tag(known):
             return None
-        if known.ledger is None or known.viewer is None:
-            return None
-        version = known.ledger.version
-        tag = etag(known, known.ledger, known.viewer, version)
-        return _not_modified(known, tag, version) if given.contains_weak(tag) else None
+        answer = await self._answer_unchanged(known, given, int(place[1]))
+        if answer is None:
+            known.forget()
+        return answer
 
-    async def _recognises(self, request: ViewerRequest, ledger_id: int) -> bool:
+    async def _answer_unchanged(
+        self, request: ViewerRequest, given: ETags, ledger_id: int
+    ) -> Response | None:
         try:
             async with self.database.looking() as connection:
-                return await recognise(connection, request, ledger_id)
+                await recognise(connection, request, ledger_id)
         except (AppError, DBAPIError, PoolTimeout):
-            return False
+            return None
+        if request.ledger is None or request.viewer is None:
+            return None
+        version = request.ledger.version
+        tag = etag(request, request.ledger, request.viewer, version)
+        return _not_modified(request, tag, version) if given.contains_weak(tag) else None
 
 
 _LEDGER = re.compile(r"/(?:api/v1/)?ledgers/([0-9]{1,18})(?:/|$)")
@@ -191,6 +198,12 @@ def _has_etag(request: ViewerRequest, view: object) -> bool:
     return request.ledger is not None and versioned and _may_have_tag(request)
 
 
+class _NotModified(Response):
+    """An answer without a body, of no type."""
+
+    default_mimetype = None  # type: ignore[assignment]  # Werkzeug allows none
+
+
 def _not_modified(request: ViewerRequest, tag: str, version: int) -> Response:
     """Make a 304: what a stored answer keeps of its headers stays as it is."""
     headers = [
@@ -199,9 +212,7 @@ def _not_modified(request: ViewerRequest, tag: str, version: int) -> Response:
         ("Cache-Control", cache_control(request, 304)),
         ("Vary", ", ".join(VARY)),
     ]
-    answer = Response(DataBody(b""), 304, Headers(headers))
-    del answer.headers["Content-Type"]
-    return answer
+    return _NotModified(DataBody(b""), 304, Headers(headers))
 
 
 async def _say_what_is_shown(response: Response) -> Response:

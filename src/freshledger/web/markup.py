@@ -56,7 +56,8 @@ class Drawings:
         `kind` is "", primary, danger, quiet, link or wide, several with spaces.
         """
         kinds = "".join(f" button--{one}" for one in kind.split()) + " button--small" * small
-        more = "".join(f' {name}="{escape(value)}"' for name, value in attrs.items())
+        given = ((name, value) for name, value in attrs.items() if value is not None)
+        more = "".join(f' {name}="{escape(value)}"' for name, value in given)
         inner = f"{self.icon(icon) if icon else ''}<span>{escape(text)}</span>"
         if href:
             html = f'<a class="button{kinds}" href="{escape(href)}"{more}>{inner}</a>'

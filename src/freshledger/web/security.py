@@ -63,22 +63,6 @@ def is_ahead(asked: Request) -> bool:
     return any(name in AHEAD and "prefetch" in value.lower() for name, value in asked.headers)
 
 
-def protect(asked: Request, response: Response) -> None:
-    """Put on the headers that every answer has; those that the view has set stay."""
-    headers = response.headers
-    given = {name for name, _ in headers}
-    if asked.endpoint != "static":
-        if "Vary" in given:
-            response.vary.update(VARY)
-            given.add("Vary")
-        headers["Cache-Control"] = cache_control(asked, response.status_code)
-        headers.extend(pair for pair in (*_ALWAYS, _VARIES) if pair[0] not in given)
-    else:
-        headers.extend(pair for pair in _ALWAYS if pair[0] not in given)
-    if asked.scheme == "https":
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-
-
 def cache_control(asked: Request, status: int) -> str:
     """Say who may keep an answer: nobody a page, a program's own cache what it asks about."""
     programs = asked.path.startswith("/api/") and status < 500  # noqa: PLR2004 - 5xx
@@ -105,5 +89,16 @@ async def _refuse_ahead() -> Response | None:
 
 
 async def _headers(response: Response) -> Response:
-    protect(current_request(), response)
+    """Put on the headers that every answer has; those that the view has set stay."""
+    asked, headers = current_request(), response.headers
+    given = {name for name, _ in headers}
+    if asked.endpoint != "static":
+        if "Vary" in given:
+            response.vary.update(VARY)
+        headers["Cache-Control"] = cache_control(asked, response.status_code)
+        headers.extend(pair for pair in (*_ALWAYS, _VARIES) if pair[0] not in given)
+    else:
+        headers.extend(pair for pair in _ALWAYS if pair[0] not in given)
+    if asked.scheme == "https":
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

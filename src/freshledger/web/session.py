@@ -172,7 +172,7 @@ class FreshRequest(Request):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Quart's
         limit = options.get("max_content_length") or MAX_IN_MEMORY
-        upload = _is_upload(arguments[4])
+        upload = arguments[0] not in READING and _is_upload(arguments[4])
         super().__init__(
             *arguments,
             **(options | {"max_content_length": limit if upload else min(limit, MAX_IN_MEMORY)}),

@@ -5,6 +5,7 @@ says is made in `freshledger.live`.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -22,7 +23,7 @@ from quart_schema import document_headers, document_querystring, document_respon
 from freshledger.errors import TooMany
 from freshledger.live.events import Change
 from freshledger.live.feed import Feed
-from freshledger.live.streams import LEFT, Stream, Ticket
+from freshledger.live.streams import LEFT, WRITE_SECONDS, Stream, Ticket
 from freshledger.live.telling import tell_account, tell_ledger
 from freshledger.web.api import MAX_ID
 from freshledger.web.context import find_ledger, hash_secret, session_token, viewer
@@ -108,10 +109,11 @@ class LiveConnection(ASGIHTTPConnection):
         if not isinstance(response, EventStream) or self.scope["method"] != "GET":
             await super()._send_response(send, response)
             return
-        await send({
-            "type": "http.response.start", "status": response.status_code,
-            "headers": encode_headers(response.headers), "trailers": False,
-        })  # fmt: skip
+        async with asyncio.timeout(WRITE_SECONDS):
+            await send({
+                "type": "http.response.start", "status": response.status_code,
+                "headers": encode_headers(response.headers), "trailers": False,
+            })  # fmt: skip
         self._told = response.ticket, response.tell
 
 
@@ -135,7 +137,9 @@ async def _follow(
     finally:
         leaving.cancel()
     if stream.ended != LEFT:
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with contextlib.suppress(TimeoutError):  # it takes nothing: its connection is closed
+            async with asyncio.timeout(WRITE_SECONDS):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class LiveQuart(TaggedQuart):
