@@ -170,7 +170,8 @@ def _rfc3339(time: ColumnElement[datetime]) -> ColumnElement[str]:
 _FIRST: ColumnElement[datetime] = literal_column("'0001-01-02 00:00Z'::timestamptz")
 _LAST: ColumnElement[datetime] = literal_column("'9999-12-30 00:00Z'::timestamptz")
 _UTC: ColumnElement[str] = literal_column("'UTC'")
-_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+# The colons are quoted: to pgbench, which is given these statements, one before a letter is a variable.
+_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"'""")
 
 
 def _exact(amount: ColumnElement[Any]) -> ColumnElement[str]:
