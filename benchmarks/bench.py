@@ -13,7 +13,10 @@ FOLDER = Path(__file__).parent / ".data"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: `rows` is the usual ledger, `most_rows` the largest one."""
+    """How much is measured: `rows` is the usual ledger, `most_rows` the largest one.
+
+    `every` is of how many questions one is asked; `commits` are those of a round of streams.
+    """
 
     rounds: int
     seconds: float
@@ -24,6 +27,8 @@ class Size:
     bulk_rows: int
     import_rows: int
     import_round_rows: int
+    every: int
+    commits: int
 
 
 FULL = Size(
@@ -36,6 +41,8 @@ FULL = Size(
     bulk_rows=100_000,
     import_rows=1_000_000,
     import_round_rows=200_000,
+    every=1,
+    commits=30,
 )
 SMOKE = Size(
     rounds=1,
@@ -47,6 +54,8 @@ SMOKE = Size(
     bulk_rows=1_000,
     import_rows=2_000,
     import_round_rows=1_000,
+    every=10,
+    commits=3,
 )
 
 

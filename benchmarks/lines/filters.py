@@ -141,7 +141,7 @@ async def _ask_all(
     bench: Bench, questions: Iterable[str], readers: tuple[Reader, ...]
 ) -> list[tuple[Asked, ...]]:
     found = []
-    for question in questions:
+    for question in list(questions)[:: bench.size.every]:
         for place in _places(question):
             asked = await ask_often(readers, question, place, bench.size.rounds)
             found.append(asked)

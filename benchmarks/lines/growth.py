@@ -42,7 +42,7 @@ WHERE w.ledger_id > 1
 async def measure(bench: Bench) -> list[Measure]:
     """Measure each number of ledgers once in each round."""
     size, counts = bench.size, [1]
-    while counts[-1] < 10 * max(size.streams):
+    while size.rounds > 1 and counts[-1] < 10 * max(size.streams):
         counts.append(counts[-1] * STEP)
     books = await bench.books(size.least_rows)
     taken: dict[tuple[str, int], list[float]] = defaultdict(list)

@@ -23,9 +23,6 @@ from benchmarks.watching import Clients, sign_in, watching
 
 LINES = ("6", "10")
 
-COMMITS = 30
-"""Of each round, for each number of streams; each is told before the next is made."""
-
 WARM = 10
 """Commits before, which do not count: PostgreSQL plans a statement anew five times."""
 
@@ -89,7 +86,7 @@ class Work:
     async def _commits(self, clients: Clients) -> list[float]:
         """Return the milliseconds from each commit to the event at the last stream."""
         times = []
-        for number in range(WARM + COMMITS):
+        for number in range(WARM + self.bench.size.commits):
             await asyncio.sleep(PAUSE)
             await clients.ask({"listen": True})
             await self.psql.execute(UPDATE, self.books.ledger_id, f"seen by {number}")
