@@ -92,7 +92,7 @@ PATIENCE = 300
 @asynccontextmanager
 async def reading(books: Books) -> AsyncIterator[Reader]:
     """Open a session as the program has it, but for its patience: what takes long is told too."""
-    settings = Settings(data_dir=FOLDER, statement_timeout=PATIENCE)
+    settings = Settings(data_dir=FOLDER, statement_timeout=PATIENCE, transaction_timeout=PATIENCE)
     database = Database(settings, books.url)
     try:
         async with database.read() as session:
