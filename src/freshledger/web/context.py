@@ -310,7 +310,7 @@ _MIGRATION: AnySelect = select(column("version_num")).select_from(table("alembic
 _SESSIONS, _TOKENS, _USES, _USERS, _MEMBERS, _LEDGERS, _HEADS = (
     model.__table__ for model in (Session, Token, TokenUse, User, Member, Ledger, Head)
 )
-"""Tables, not entities: a row of columns costs half of what the ORM's takes to make."""
+"""Tables, not entities: a row of columns costs less to make than the ORM's."""
 
 
 def _people() -> AnySelect:
