@@ -15,6 +15,7 @@ from freshledger import merging, named
 from freshledger.changelog import row_edits
 from freshledger.merging import LostEdit
 from freshledger.transactions import repository
+from locked import until_waiting
 from movements import make_row
 
 WRITERS, EDITS = 20, 4
@@ -131,23 +132,13 @@ async def check_an_edit_that_waits_for_another_sees_it(desk: Desk) -> None:
     await started.start()
     await desk.run(f"{kind.one} = $1", kind.first)
     edit = asyncio.ensure_future(desk.edit(1, **{kind.one: kind.second}))
-    await blocked(desk.psql)
+    await until_waiting(desk.psql)
     await started.commit()
     status, problem = await edit
     assert status == 412
     assert problem["conflicts"][0]["theirs"] == kind.first
     assert problem["changed_by"] == "psql user postgres"
     assert await desk.stored(kind.one) == kind.first
-
-
-async def blocked(psql) -> None:
-    """Return once somebody waits for this connection's transaction."""
-    waits = (
-        "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-    )
-    async with asyncio.timeout(10):
-        while not await psql.fetchval(waits):
-            pass
 
 
 async def check_no_acknowledged_edit_is_lost(desk: Desk, database) -> None:
@@ -288,7 +279,7 @@ async def test_a_deletion_that_waits_for_an_edit_sees_it(desk):
     await started.start()
     await desk.run(f"{desk.kind.one} = $1", desk.kind.first)
     deletion = asyncio.ensure_future(desk.delete(1))
-    await blocked(desk.psql)
+    await until_waiting(desk.psql)
     await started.commit()
     assert (await deletion)[0] == 412
     assert await desk.stored(desk.kind.one) == desk.kind.first

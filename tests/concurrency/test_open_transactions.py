@@ -26,6 +26,7 @@ from freshledger.imports.formats.records import Movement
 from freshledger.settings import Settings
 from freshledger.web.session import current_session
 from ledger import Ledger, let_in, link, look
+from locked import until_waiting, waiting_for
 
 BUSY = 503
 MOVEMENT = Movement(
@@ -101,20 +102,6 @@ async def change_rows(psql: asyncpg.Connection, ledger: Ledger) -> None:
     await psql.execute("INSERT INTO labels (ledger_id, name) VALUES ($1, 'of psql')", ledger.id)
 
 
-async def waiting_for(db: asyncpg.Connection, psql: asyncpg.Connection) -> int:
-    """How many connections wait for a lock that psql's has, at this moment."""
-    return await db.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))",
-        psql.get_server_pid(),
-    )
-
-
-async def somebody_waits(db: asyncpg.Connection, psql: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
-        while not await waiting_for(db, psql):
-            pass
-
-
 def same_rows(ledger: Ledger) -> list[tuple[str, str, dict | None]]:
     """Edits of the rows that psql has changed."""
     label, contact, first = ledger.labels[0], ledger.contacts[0], ledger.transactions[0]
@@ -182,7 +169,7 @@ async def test_who_changes_the_same_row_is_told_so(
     before = await look(db, ledger.id)
     for method, path, body in same_rows(ledger):
         asking = asyncio.create_task(program.ask(method, path, json=body))
-        await somebody_waits(db, psql)
+        await until_waiting(psql, db)
         answer = await asking
         said = await answer.get_json()
         assert (answer.status_code, said["code"]) == (BUSY, "busy"), (path, said)
@@ -198,12 +185,12 @@ async def test_nobody_else_waits(db, ledger: Ledger, program: Program, psql):
     for method, path, body in other_rows(ledger):
         answer = await program.ask(method, path, json=body)
         assert answer.status_code < 300, (path, await answer.get_data(as_text=True))
-        assert not await waiting_for(db, psql)
+        assert not await waiting_for(psql, db)
     assert (await program.ask("POST", f"{staged}/commit")).status_code == 202
     assert (await program.until(staged, "done", "failed"))["status"] == "done"
     await program.stage("Another")
     await read_all(program, ledger)
-    assert not await waiting_for(db, psql)
+    assert not await waiting_for(psql, db)
     shown = await look(db, ledger.id)
     assert shown.faults <= {"content"}  # imports tell their rows in bulk
     await psql.execute("COMMIT; BEGIN")

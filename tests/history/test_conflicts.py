@@ -8,6 +8,7 @@ import pytest
 from books import Books, make_books, signed_in
 from freshledger.history import commands
 from history.conftest import Desk
+from locked import until_waiting
 from movements import make_rows
 from people import come, share
 
@@ -182,12 +183,6 @@ async def test_who_may_undo(desk: Desk, app, psql, rows):
     assert (await desk.post(f"/history/{version}/undo")).status_code == 403
 
 
-WAITS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE $1 = ANY(pg_blocking_pids(pid)) AND datname = current_database()
-"""
-
-
 async def meanwhile(
     desk: Desk, app, books: Books, database_url: str, row: int, version: int
 ) -> int:
@@ -199,9 +194,7 @@ async def meanwhile(
     client = signed_in(app, books)
     headers = {"X-CSRF-Token": books.csrf_token}
     undo = asyncio.create_task(client.post(f"{books.path}/history/{version}/undo", headers=headers))
-    async with asyncio.timeout(10):
-        while not await desk.psql.fetchval(WAITS, other.get_server_pid()):
-            pass
+    await until_waiting(other, desk.psql)
     await editing.commit()
     await other.close()
     return (await undo).status_code

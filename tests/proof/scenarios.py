@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 import asyncpg
 
+from locked import until_waiting
 from proof.clients import Client, Site
 from proof.live import LivePage
 from proof.records import Record, Recorder, linked, now, value_set
@@ -135,11 +136,11 @@ async def leave_in_commit(play: Play) -> None:
             asking = asyncio.create_task(
                 writer.send("PUT", play.site.api + path, headers=play.site.program)
             )
-            await _waiting(connection, 1, SURELY)
+            await until_waiting(connection, seconds=SURELY)
             asking.cancel()
             await asyncio.wait([asking])
             with suppress(TimeoutError):
-                await _waiting(connection, 0, HELD)
+                await until_waiting(connection, somebody=False, seconds=HELD)
         play.memory.add(
             Record("test", "writer", "label", invoked, now(), "left", f"PUT {path}",
                    effects=(linked(play.first, label),))
@@ -148,18 +149,7 @@ async def leave_in_commit(play: Play) -> None:
     await connection.close()
 
 
-WAITING = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
-"""
 LABELLED = "SELECT count(*) FROM transaction_labels WHERE ledger_id = $1 AND transaction_id = $2"
-
-
-async def _waiting(connection: asyncpg.Connection, number: int, seconds: float) -> None:
-    """Return once so many wait for what this connection holds; raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        while await connection.fetchval(WAITING) != number:
-            pass
 
 
 async def _labelled(connection: asyncpg.Connection, play: Play) -> None:

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
+from quart import has_request_context
 from sqlalchemy import event
 
 from freshledger.app import Freshledger
@@ -10,11 +11,12 @@ from freshledger.app import Freshledger
 
 @pytest.fixture
 def count_queries(app: Freshledger) -> Iterator[list[str]]:
-    """The statements that the application sends while the test runs."""
+    """The statements that requests send while the test runs; work beside them goes on."""
     sent: list[str] = []
 
     def note(_connection, _cursor, statement, *_):
-        sent.append(statement)
+        if has_request_context():
+            sent.append(statement)
 
     engines = [pool.sync_engine for pool in (app.database._reading, app.database._writing)]
     for engine in engines:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -149,8 +150,12 @@ async def test_a_commit_in_psql_is_never_unchanged(app, psql, books: Books):
 # What is sent to the database for a 304
 
 
+WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
+"""True in what a test asks for, and not in work that goes on beside it."""
+
+
 class Sent:
-    """Everything that the application's connections send, BEGIN and COMMIT included."""
+    """Everything that requests send to the database, BEGIN and COMMIT included."""
 
     def __init__(self, app: Freshledger) -> None:
         self.statements: list[str] = []
@@ -158,16 +163,19 @@ class Sent:
         self._engine = app.database._reading.sync_engine
 
     def __enter__(self) -> Self:
+        self._token = WATCHED.set(True)
         event.listen(self._engine, "before_cursor_execute", self._note)
         event.listen(self._engine, "checkout", self._listen)
         return self
 
     def __exit__(self, *_: object) -> None:
+        WATCHED.reset(self._token)
         event.remove(self._engine, "before_cursor_execute", self._note)
         event.remove(self._engine, "checkout", self._listen)
 
     def _note(self, _connection, _cursor, statement, *_: object) -> None:
-        self.statements.append(statement)
+        if WATCHED.get():
+            self.statements.append(statement)
 
     def _listen(self, dbapi_connection, *_: object) -> None:
         driver = dbapi_connection.driver_connection
@@ -175,7 +183,8 @@ class Sent:
         driver.add_query_logger(self._frame)
 
     def _frame(self, record) -> None:
-        self.frames.append(record.query.split()[0].rstrip(";"))
+        if WATCHED.get():
+            self.frames.append(record.query.split()[0].rstrip(";"))
 
 
 async def test_304_costs_the_look_up(app, psql, books: Books):
