@@ -56,11 +56,12 @@ NEGATIONS = (
     "chain=none", "not.asset=BTC", "not.label=1", "not.wallet=1", "not.contact=1", "not.contact=4",
     "contact=none", "not.q=lunch", "not.q=xylophone", "not.type=receive&not.type=send",
     "not.status=confirmed", "not.min_amount=0.002", "asset=BTC&not.chain=base",
-    "asset=ETH&not.wallet=8", "asset=BTC&not.type=receive&not.type=send", "label=1&not.asset=BTC",
+    "asset=ETH&not.wallet=8", "asset=BTC&not.wallet=1", "not.asset=BTC&type=receive",
+    "wallet=1&not.asset=BTC", "asset=BTC&not.type=receive&not.type=send", "label=1&not.asset=BTC",
     f"not.counterparty={OLD}&to=2014-06-01", "not.from=2014-06-01",
 )  # fmt: skip
 
-SEARCHED = "asset=BTC&not.wallet=1"
+SEARCHED = "asset=BTC&not.chain=bitcoin"
 """What is left out is all there is, and must be walked through to the end to know it."""
 
 EQUALITIES = (*ALONE, *OR, *PAIRS, *NO_MATCH, *BOUNDED)

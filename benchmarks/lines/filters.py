@@ -38,7 +38,7 @@ from freshledger.transactions.periods import Clock
 from freshledger.transactions.totals import get_totals
 
 LINES = ("5",)
-PAGE, WARM, TIMES = 50, 7, 6
+PAGE, WARM, TIMES = 50, 7, 12
 """Rows; times unmeasured: from the sixth on PostgreSQL may use a plan made for any value; and
 times in each round."""
 

@@ -16,7 +16,7 @@ from freshledger.amounts import EXACT
 from freshledger.database import Database
 from freshledger.errors import Invalid
 from freshledger.paging import Page
-from freshledger.transactions import access, bulk, lists, totals
+from freshledger.transactions import branches, bulk, lists, totals
 from freshledger.transactions.filters import (
     SORTS,
     Paging,
@@ -216,10 +216,18 @@ async def test_each_value_alone_and_all_in_or(name, mark, small, database):
     assert await walk(database, small.ledger_id, where, "time") == expected(small, args, "time")
 
 
-@pytest.mark.parametrize("more", [(), ("asset", "BTC"), ("not.type", "send"), ("label", 0)])
-async def test_words_are_found_month_by_month(more, small, database, monkeypatch):
-    monkeypatch.setattr(access, "WINDOW", 3)
+@pytest.fixture
+def _short_walks(monkeypatch):
+    """Let indexes be asked for what is not among the next three rows."""
+    monkeypatch.setattr(branches, "WINDOW", 3)
     lists._page.cache_clear()
+    yield
+    lists._page.cache_clear()
+
+
+@pytest.mark.usefixtures("_short_walks")
+@pytest.mark.parametrize("more", [(), ("asset", "BTC"), ("not.type", "send"), ("label", 0)])
+async def test_words_are_found_month_by_month(more, small, database):
     rest = [(more[0], str(more[1] or next(iter(small.labels))))] if more else []
     for text, sort in itertools.product(TEXTS, ("-time", "time")):
         args = [("q", text), *rest]
@@ -227,8 +235,26 @@ async def test_words_are_found_month_by_month(more, small, database, monkeypatch
         wanted = expected(small, args, sort)
         assert await walk(database, small.ledger_id, where, sort) == wanted
         assert await walk(database, small.ledger_id, where, sort, backward=True) == wanted
-    monkeypatch.undo()
-    lists._page.cache_clear()
+
+
+MORE = (
+    (), ("asset", "BTC"), ("type", "receive"), ("not.type", "send"), ("status", "confirmed"),
+    ("chain", "bitcoin"), ("wallet", 0), ("from/to", "2024-03-31/"), ("not.from/to", "/2024-03-30"),
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("_short_walks")
+@pytest.mark.parametrize("more", MORE, ids=str)
+@pytest.mark.parametrize("name", ["wallet", "asset"])
+async def test_what_is_not_excluded_is_found_beyond_the_next_rows(name, more, small, database):
+    rest = [(more[0], str(more[1] or next(iter(small.wallets))))] if more else []
+    values = [str(value) for value in POOLS[name](small)]
+    for excluded, sort in itertools.product((values[:1], values[:-1]), ("-time", "time")):
+        args = [*((f"not.{name}", value) for value in excluded), *rest]
+        where = TransactionFilter.from_args(pairs_of(args))
+        wanted = expected(small, args, sort)
+        assert await walk(database, small.ledger_id, where, sort) == wanted
+        assert await walk(database, small.ledger_id, where, sort, backward=True) == wanted
 
 
 async def test_rows_that_arrive_while_paging_move_nothing(psql, books, database):

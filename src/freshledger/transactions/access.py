@@ -6,55 +6,50 @@ the first rows of each are merged. Labels and contacts lead through their own ta
 is left of a filter is checked on the rows that come.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    FromClause,
-    Integer,
-    and_,
-    any_,
-    func,
-    literal_column,
-    not_,
-    or_,
-    select,
-    true,
-    union_all,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, array, distinct_on
+from sqlalchemy import ColumnElement, not_, select
 
 from freshledger.database import AnySelect
-from freshledger.models import Contact, ContactAddress, Label, Transaction, TransactionLabel
+from freshledger.models import Contact, Label, TransactionLabel
+from freshledger.transactions.branches import (
+    ROWS,
+    Rest,
+    any_of,
+    contact_branches,
+    each_of,
+    equalities,
+    first_rows,
+    label_branch,
+    merged,
+    per_value,
+    sorted_after,
+    table_of,
+    walk,
+)
 from freshledger.transactions.conditions import (
-    COLUMNS,
     LEDGER,
-    Condition,
     Part,
     Shape,
     begins_between,
     conditions,
     named,
-    note_words,
     prefixes,
-    spans_of,
     url_name,
-    words,
 )
+from freshledger.transactions.filters import NOT
+from freshledger.transactions.noted import note_branches
 from freshledger.transactions.ordering import Order
 
-_ROWS = Transaction.__table__
-_LEADING_COLUMNS = {**COLUMNS, "label": "label_id"}
-WINDOW = 500
-"""How many rows a search for words walks before it asks the index of words."""
-
-_MONTH: ColumnElement[Any] = literal_column("interval '30 days'")
-_FIRST_MONTH: ColumnElement[Any] = literal_column("timestamptz '1970-01-01T00:00:00Z'")
-
 _LEADS: tuple[tuple[str, ...], ...] = (
+    ("not.wallet", "asset"),
+    ("not.wallet", "type"),
+    ("not.wallet", "status"),
+    ("not.wallet",),
+    ("not.asset", "wallet"),
+    ("not.asset", "type"),
+    ("not.asset", "chain"),
+    ("not.asset",),
     ("txid",),
     ("q",),
     ("contact", "asset"),
@@ -84,7 +79,7 @@ _LEADS: tuple[tuple[str, ...], ...] = (
 def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     """Select the first `limit` whole rows of transactions that the filter lets in, in order."""
     if order.by_amount:
-        return _first(_ROWS, shape, order, limit)
+        return first_rows(ROWS, shape, order, limit)
     lead = _lead(shape)
     if "q" in lead:
         return _by_text(shape, order, limit)
@@ -92,6 +87,8 @@ def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
         return _by_contact(lead, shape, order, limit)
     if "label" in lead:
         return _by_label(lead, shape, order, limit)
+    if any(name.startswith(NOT) for name in lead):
+        return _by_others(lead, shape, order, limit)
     return _by_values(lead, shape, order, limit)
 
 
@@ -105,21 +102,25 @@ def leads_alone(shape: Shape, order: Order) -> bool:
     return by_values and all(part.name == "dates" for part in rest)
 
 
-def any_of(ids: ColumnElement[int]) -> Any:  # noqa: ANN401 - only for the right side of ==
-    """Compare with ids as one array: an index then reads neighbours together."""
-    return any_(func.array(select(ids).scalar_subquery(), type_=ARRAY(BigInteger)))
-
-
 def _lead(shape: Shape) -> tuple[str, ...]:
     return next((names for names in _LEADS if _leads(names, shape)), ())
 
 
 def _leads(names: Sequence[str], shape: Shape) -> bool:
-    """Tell whether all of the names are wanted, each by values of one kind alone."""
+    """Tell whether all of the names are wanted, each by values of one kind alone.
+
+    What is not excluded leads only where nothing else has to be checked on its rows.
+    """
+    if any(name.startswith(NOT) for name in names):
+        return {_called(part) for part in shape} - {"dates"} == {*names}
     wanted = [part for part in shape if not part.negated]
     return all(
         [part.name for part in wanted if url_name(part) == _url(name)] == [name] for name in names
     )
+
+
+def _called(part: Part) -> str:
+    return NOT + part.name if part.negated else part.name
 
 
 def _url(name: str) -> str:
@@ -132,9 +133,25 @@ def _by_values(
     leading, rest = _split(names, shape)
     # Also a single value leads as a table of one: the plan must not depend on how common it is,
     # for where it is not may be exactly where the page is.
-    rows, each = _ROWS.alias("t"), {part: _table_of(part) for part in leading}
-    found = _first(rows, rest, order, limit, *_equalities(leading, each, rows))
-    return _merged(order, limit, _per_value(each.values(), found)) if each else found
+    rows, each = ROWS.alias("t"), {part: table_of(part) for part in leading}
+    found = first_rows(rows, rest, order, limit, *equalities(leading, each, rows))
+    return merged(order, limit, per_value(each.values(), found)) if each else found
+
+
+def _by_others(
+    names: Sequence[str], shape: Shape, order: Order, limit: ColumnElement[int]
+) -> AnySelect:
+    """Look for what is not excluded in the next rows; if that is too few, lead by what else there is.
+
+    Where nearly all rows are excluded, to walk would be to walk to the end.
+    """
+    excluded = [part for part in shape if part.negated]
+    rest = tuple(part for part in shape if not part.negated)
+    walked = walk(
+        lambda window: top(rest, order, window), lambda row: conditions(excluded, row), order, limit
+    )
+    others = _by_values(names, shape, order, limit).subquery("others")
+    return merged(order, limit, select(walked.near), select(others).where(not_(walked.enough)))
 
 
 def _by_contact(
@@ -144,8 +161,8 @@ def _by_contact(
     leading, rest = _split(names, shape)
     contact = next(part for part in leading if part.name == "contact")
     others = [part for part in leading if part is not contact]
-    branches = _contact_branches(_table_of(contact), _Rest(others, rest, order, limit))
-    return _merged(order, limit, *branches)
+    branches = contact_branches(table_of(contact), Rest(others, rest, order, limit))
+    return merged(order, limit, *branches)
 
 
 def _by_label(
@@ -156,12 +173,12 @@ def _by_label(
     label = next(part for part in leading if part.name == "label")
     others = [part for part in leading if part is not label]
     if any(part.name != "dates" for part in rest):
-        branch = _label_branch(_table_of(label), _Rest(others, rest, order, limit))
-        return _merged(order, limit, branch)
-    link, rows, each = TransactionLabel.__table__.alias("link"), _ROWS.alias("t"), _each(leading)
-    keys = _first(link, rest, order, limit, *_equalities(leading, each, link))
+        branch = label_branch(table_of(label), Rest(others, rest, order, limit))
+        return merged(order, limit, branch)
+    link, rows, each = TransactionLabel.__table__.alias("link"), ROWS.alias("t"), each_of(leading)
+    keys = first_rows(link, rest, order, limit, *equalities(leading, each, link))
     if each:
-        keys = _merged(order, limit, _per_value(each.values(), keys))
+        keys = merged(order, limit, per_value(each.values(), keys))
     first = keys.subquery("first")
     among = rows.c.id == any_of(first.c.transaction_id)
     return select(rows).where(rows.c.ledger_id == LEDGER, among).order_by(*order.sorting(rows))
@@ -175,210 +192,34 @@ def _by_text(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect
         named(text, model.__table__).with_only_columns(model.id.label("value")).subquery(name)
         for model, name in ((Label, "labels"), (Contact, "contacts"))
     )
-    alone, by_asset = _Rest([], rest, order, limit), _rest(("asset",), rest, order, limit)
-    return _merged(
+    alone, by_asset = Rest([], rest, order, limit), _rest(("asset",), rest, order, limit)
+    return merged(
         order,
         limit,
-        *_note_branches(text, alone),
+        *note_branches(text, alone, lambda window: top(tuple(rest), order, window)),
         _txid_branch(text, alone),
-        _label_branch(labels, _rest(("asset", "wallet", "type"), rest, order, limit)),
-        *_contact_branches(contacts, by_asset),
+        label_branch(labels, _rest(("asset", "wallet", "type"), rest, order, limit)),
+        *contact_branches(contacts, by_asset),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """What a branch has to see to beside what leads it: `others` lead with it."""
-
-    others: list[Part]
-    rest: list[Part]
-    order: Order
-    limit: ColumnElement[int]
 
 
 def _rest(
     names: Sequence[str], rest: Sequence[Part], order: Order, limit: ColumnElement[int]
-) -> _Rest:
+) -> Rest:
     """Let the first of the names that the filter has lead as well."""
     name = next((name for name in names if _leads((name,), tuple(rest))), None)
     others = [part for part in rest if part.name == name and not part.negated]
-    return _Rest(others, [part for part in rest if part not in others], order, limit)
+    return Rest(others, [part for part in rest if part not in others], order, limit)
 
 
-def _note_branches(text: Part, left: _Rest) -> tuple[AnySelect, AnySelect]:
-    """Look for the words in the next notes, and by the index of words only if that is too few.
-
-    A word that many notes have is soon met. Of one that few have the index finds those of
-    each month, where to walk would be to walk to the end.
-    """
-    window: ColumnElement[int] = literal_column(str(WINDOW))
-    next_rows = top(tuple(left.rest), left.order, window).cte()
-    near = (
-        select(next_rows)
-        .where(note_words(next_rows).bool_op("@@")(words(text)))
-        .order_by(*left.order.sorting(next_rows))
-        .limit(left.limit)
-        .cte()
-    )
-    months = _months(left, next_rows, near)
-    rows = _ROWS.alias("t")
-    place = func.placed_words(rows.c.ledger_id, rows.c.occurred_at, rows.c.note)
-    query = func.placed_query(LEDGER, months.c.month, words(text), type_=TSQUERY)
-    some = rows.c.note != literal_column("''")
-    noted = note_words(rows).bool_op("@@")(words(text))
-    of_month = _sorted(months, rows, left, some, place.bool_op("@@")(query), noted)
-    # Months come in the page's order, and so do the rows of each: a nested loop is the only
-    # way to a lateral table, and ends as soon as it has given enough.
-    return select(near), _per_value((months,), of_month).limit(left.limit)
-
-
-def _months(left: _Rest, walked: FromClause, near: FromClause) -> FromClause:
-    """Return the months with rows from the last that was walked on, in the page's order.
-
-    None, if the walk found enough or came to the end.
-    """
-    rows, order = _ROWS.alias("t"), left.order
-    count, met = (select(func.count()).select_from(r).scalar_subquery() for r in (walked, near))
-    month = func.month_of(walked.c.occurred_at, type_=Integer)
-    edge = (func.min if order.descending else func.max)(month)
-    enough = or_(count < literal_column(str(WINDOW)), met >= left.limit)
-    months = select(edge.label("month")).where(not_(enough)).cte(recursive=True)
-    begins = _FIRST_MONTH + months.c.month * _MONTH
-    dates = [part for part in left.rest if part.name == "dates" and not part.many]
-    time = rows.c.occurred_at
-    beyond = time < begins if order.descending else time >= begins + _MONTH
-    following = (
-        select(func.month_of(time, type_=Integer))
-        .where(rows.c.ledger_id == LEDGER, *conditions(dates, rows), beyond)
-        .order_by(*order.sorting(rows))
-        .limit(1)
-        .correlate(months)
-        .scalar_subquery()
-    )
-    return months.union_all(select(following).where(months.c.month.is_not(None)))
-
-
-def _txid_branch(text: Part, left: _Rest) -> AnySelect:
-    rows, txids = _ROWS.alias("t"), prefixes(text)
+def _txid_branch(text: Part, left: Rest) -> AnySelect:
+    rows, txids = ROWS.alias("t"), prefixes(text)
     begins = begins_between(rows.c.txid, txids.c.low, txids.c.high)
-    return _per_value((txids,), _sorted(txids, rows, left, begins))
-
-
-def _sorted(each: FromClause, rows: FromClause, left: _Rest, *found: Condition) -> AnySelect:
-    """Select the first of all rows that an index of text finds for a row of `each`.
-
-    OFFSET 0 keeps the planner from walking another index instead, in the page's order or by
-    the rest of the filter: it cannot know how rare a word is.
-    """
-    by_text = select(rows).where(rows.c.ledger_id == LEDGER, *found).offset(literal_column("0"))
-    return _first(by_text.correlate(each).subquery("by_text"), left.rest, left.order, left.limit)
-
-
-def _contact_branches(contacts: FromClause, left: _Rest) -> tuple[AnySelect, AnySelect]:
-    """Select the first rows of contacts (column `value`): by their addresses, and by hand."""
-    rows, each = _ROWS.alias("t"), _each(left.others)
-    more = _equalities(left.others, each, rows)
-    known = ContactAddress.__table__.alias("known")
-    addresses = (
-        select(known.c.address, known.c.network)
-        .join(contacts, known.c.contact_id == contacts.c.value)
-        .where(known.c.ledger_id == LEDGER)
-        .subquery("addresses")
-    )
-    derived = (
-        rows.c.counterparty == addresses.c.address,
-        rows.c.network == addresses.c.network,
-        rows.c.contact_id.is_(None),
-    )
-    by_hand = rows.c.contact_id == contacts.c.value
-    found, set_by_hand = (
-        _first(rows, left.rest, left.order, left.limit, *which, *more)
-        for which in (derived, (by_hand,))
-    )
-    return (
-        _per_value((addresses, *each.values()), found),
-        _per_value((contacts, *each.values()), set_by_hand),
-    )
-
-
-def _label_branch(labels: FromClause, left: _Rest) -> AnySelect:
-    """Select the first rows of labels (column `value`), walking their links in order."""
-    link, rows = TransactionLabel.__table__.alias("link"), _ROWS.alias("t")
-    each, order = _each(left.others), left.order
-    same = and_(rows.c.ledger_id == link.c.ledger_id, rows.c.id == link.c.transaction_id)
-    found = (
-        select(rows)
-        .join(link, same)
-        .where(link.c.ledger_id == LEDGER, link.c.label_id == labels.c.value)
-        .where(*_equalities(left.others, each, link), *order.place(link))
-        .where(*conditions(left.rest, rows))
-        .order_by(*order.sorting(link))
-        .limit(left.limit)
-    )
-    return _per_value((labels, *each.values()), found)
+    return per_value((txids,), sorted_after(txids, rows, left, begins))
 
 
 def _split(names: Sequence[str], shape: Shape) -> tuple[list[Part], list[Part]]:
     """Part what leads from the rest; each of several spans of time is gone to by itself."""
     leads = {*names, "dates"} if Part("dates", many=True) in shape else names
-    leading = [part for part in shape if part.name in leads and not part.negated]
+    leading = [part for part in shape if _called(part) in leads]
     return leading, [part for part in shape if part not in leading]
-
-
-def _table_of(part: Part) -> FromClause:
-    if part.name == "dates":
-        return spans_of(part)
-    values = part.value if part.many else array([part.value])
-    return func.unnest(values).table_valued("value", name=f"each_{part.name}").render_derived()
-
-
-def _first(
-    source: FromClause,
-    shape: Iterable[Part],
-    order: Order,
-    limit: ColumnElement[int],
-    *more: Condition,
-) -> AnySelect:
-    """Select the first rows where the rest of the filter is checked on each."""
-    return (
-        select(source)
-        .where(source.c.ledger_id == LEDGER, *more)
-        .where(*conditions(shape, source), *order.place(source))
-        .order_by(*order.sorting(source))
-        .limit(limit)
-    )
-
-
-def _merged(order: Order, limit: ColumnElement[int], *branches: AnySelect) -> AnySelect:
-    """Merge the first rows of several selects, each row once."""
-    rows = (union_all(*branches) if len(branches) > 1 else branches[0]).subquery("merged")
-    once = distinct_on(*order.columns(rows))
-    return select(rows).ext(once).order_by(*order.sorting(rows)).limit(limit)
-
-
-def _each(parts: Iterable[Part]) -> dict[Part, FromClause]:
-    """Return, for each part with many values, a table of one column `value`."""
-    return {part: _table_of(part) for part in parts if part.many}
-
-
-def _equalities(
-    parts: Iterable[Part], each: dict[Part, FromClause], row: FromClause
-) -> list[Condition]:
-    found: list[Condition] = []
-    for part in parts:
-        if part.name == "dates":
-            found += (row.c.occurred_at >= each[part].c.low, row.c.occurred_at < each[part].c.high)
-        else:
-            value = each[part].c.value if part in each else part.value
-            found.append(row.c[_LEADING_COLUMNS[part.name]] == value)
-    return found
-
-
-def _per_value(each: Iterable[FromClause], rows: AnySelect) -> AnySelect:
-    """Select `rows`, which are correlated to tables of values, for each combination of them."""
-    tables = list(each)
-    lateral = rows.correlate(*tables).lateral("rows")
-    source = tables[0]
-    for table in tables[1:]:
-        source = source.join(table, true())
-    return select(lateral).select_from(source.join(lateral, true()))

@@ -162,6 +162,9 @@ def _turn_round(groups: dict[tuple[str, bool], list[str]]) -> None:
         groups["dates", False] = [*groups.get(("dates", False), ("/",)), *excluded]
     if any(name in {"amounts", "q", "counterparty.prefix"} for name, _ in groups):
         return
+    if ("wallet", True) in groups and ("wallet", False) in groups:
+        excluded = groups.pop(("wallet", True))
+        groups["wallet", False] = [id_ for id_ in groups["wallet", False] if id_ not in excluded]
     for name, kinds in {"type": TYPES, "status": STATUSES}.items():
         if (name, True) in groups:
             excluded = groups.pop((name, True))
@@ -223,13 +226,18 @@ def _prefix_values(part: Part, prefixes: list[str]) -> dict[str, Any]:
 
 
 def _text_values(part: Part, texts: list[str]) -> dict[str, Any]:
-    """Return the words for notes, the pattern for names, and the prefixes for txids."""
+    """Return the words for notes, the pattern for names, and the prefixes for txids.
+
+    The longest word of each text is given alone too, unless all texts are single words.
+    """
     quoted = [" & ".join(_quoted(word) for word in text.split()) for text in texts]
+    longest = [_quoted(max(text.split(), key=len)) for text in texts]
     patterns = [f"%{_escaped(text)}%" for text in texts]
     txids = [text for text in texts if text.isascii() and len(text) >= MIN_TXID]
     txids = sorted({*txids, *(text.lower() for text in txids)})
     return {
         f"{part.parameter}_words": " | ".join(f"({words})" for words in quoted),
+        f"{part.parameter}_longest": " | ".join(longest) if longest != quoted else None,
         f"{part.parameter}_like": patterns,
         **_prefix_values(part, txids),
     }
@@ -346,6 +354,11 @@ def _text_matches(part: Part, row: FromClause) -> Condition:
 def words(part: Part) -> ColumnElement[Any]:
     """Return the text query: every word of a text begins a word of the note."""
     return func.to_tsquery(_SIMPLE, bindparam(f"{part.parameter}_words", type_=Text()))
+
+
+def longest_words(part: Part) -> ColumnElement[Any]:
+    """Return the text query for the longest word of each text; null where that is the same."""
+    return func.to_tsquery(_SIMPLE, bindparam(f"{part.parameter}_longest", type_=Text()))
 
 
 def named(part: Part, table: FromClause) -> Any:  # noqa: ANN401 - a select of ids

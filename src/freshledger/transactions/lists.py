@@ -43,7 +43,8 @@ from freshledger.paging import (
     page_of,
     whole_number,
 )
-from freshledger.transactions.access import any_of, leads_alone, top
+from freshledger.transactions.access import leads_alone, top
+from freshledger.transactions.branches import any_of
 from freshledger.transactions.conditions import LEDGER, Shape, parameters_of, shape_of
 from freshledger.transactions.filters import Paging, TransactionFilter
 from freshledger.transactions.ordering import Order
