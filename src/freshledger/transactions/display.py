@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -198,7 +199,7 @@ def controls(
         "chain": tuple((chain.slug, chain.name, None) for chain in CHAINS.values()),
     }
     shown: dict[str, Any] = {
-        name: _options(name, options, names, args) for name, options in known.items()
+        name: _offer(name, options, names, args) for name, options in known.items()
     }
     for name in TEXTS:
         shown[name] = {"values": args.take(name), "not_values": args.take(NOT + name)}
@@ -235,37 +236,59 @@ class _Given:
         return self._pairs + kept.to_args()
 
 
-def _options(
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The choices of a menu, and the values that are wanted (on) and not wanted (off)."""
+
+    choices: Choices
+    on: tuple[str, ...]
+    off: tuple[str, ...]
+
+
+def _offer(
     name: str, choices: Choices, names: Mapping[tuple[str, str], str], args: _Given
-) -> list[dict[str, Any]]:
+) -> Offer:
     """Return the choices, those first that are chosen but are not among them."""
-    on, off = args.take(name), args.take(NOT + name)
+    on, off = tuple(args.take(name)), tuple(args.take(NOT + name))
     if name in NONES:
         choices = ((NONE, NONES[name].capitalize(), None), *choices)
-    offered = {value for value, _, _ in choices}
+    offered = {value for value, _, _ in choices} if on or off else set()
     others = dict.fromkeys(value for value in (*on, *off) if value not in offered)
     missing = tuple((value, names.get((name, value), value), None) for value in others)
-    return [
-        {"value": value, "text": text, "color": color, "on": value in on, "off": value in off}
-        for value, text, color in (*missing, *choices)
-    ]
+    return Offer((*missing, *choices), on, off)
 
 
-def presets(asked: Asked, base: str) -> list[dict[str, Any]]:
-    """Return the relative periods, each with the address of the list of that period alone."""
-    others = [term for term in asked.where.terms if term.name != "dates" or term.negated]
-    kept = Paging(asked.paging.sort, asked.paging.limit, default_limit=asked.paging.default_limit)
-    chosen = asked.where.values("dates")
-    return [
-        {
-            "text": text,
-            "active": f"{preset}/{preset}" in chosen,
-            "url": address_of(
-                base, TransactionFilter((*others, Term("dates", f"{preset}/{preset}"))), kept
-            ),
-        }
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A relative period, and the address of the list of that period alone."""
+
+    text: str
+    active: bool
+    url: str
+
+
+def presets(asked: Asked, base: str) -> tuple[Preset, ...]:
+    """Return the relative periods to choose from."""
+    paging = asked.paging
+    return _presets(asked.where, base, paging.sort, paging.limit, paging.default_limit)
+
+
+@lru_cache(256)
+def _presets(
+    where: TransactionFilter, base: str, sort: str, limit: int, default_limit: int
+) -> tuple[Preset, ...]:
+    kept = Paging(sort, limit, default_limit=default_limit)
+    others = [term for term in where.terms if term.name != "dates" or term.negated]
+    chosen = where.values("dates")
+    period = {preset: f"{preset}/{preset}" for preset in PRESETS}
+    return tuple(
+        Preset(
+            text,
+            period[preset] in chosen,
+            address_of(base, TransactionFilter((*others, Term("dates", period[preset]))), kept),
+        )
         for preset, text in PRESETS.items()
-    ]
+    )
 
 
 def _moment(row: TransactionRow) -> datetime:

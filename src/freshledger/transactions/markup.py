@@ -5,17 +5,16 @@ twenty microseconds here. It has no text twice that its script (js/rows.js) can 
 neither drawings nor buttons that the style sheet (css/marks.css) can make.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
 from freshledger.chains import display_address as checksummed
-from freshledger.transactions.display import fiat_text, moment_text
+from freshledger.transactions.display import Offer, fiat_text, moment_text
 from freshledger.transactions.rows import LabelTag, TransactionRow
 from freshledger.web import markup
 
@@ -149,18 +148,30 @@ def _note(note: str, url: str, *, editable: bool) -> str:
     return f'<a class="note" href="{url}#note" data-edit="note"{title}><bdi>{text}</bdi></a>'
 
 
-def options(name: str, choices: Iterable[Mapping[str, Any]]) -> tuple[Markup, str]:
-    """Show a filter's choices to want or not to want; and name them, so that they may stay."""
-    html = "\n".join([_option(name, choice) for choice in choices])
-    return Markup(html), blake2b(html.encode(), digest_size=8).hexdigest()  # noqa: S704 - escaped
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A filter's choices as HTML; `key` names them, so that they may stay."""
+
+    html: Markup
+    key: str
+    on: int
+    count: int
 
 
-def _option(name: str, choice: Mapping[str, Any]) -> str:
-    value, text = escape(choice["value"]), escape(choice["text"])
-    on, off = (" checked" if choice[side] else "" for side in ("on", "off"))
+@lru_cache(128)
+def menu(name: str, offer: Offer) -> Menu:
+    """Show a filter's choices to want or not to want; the same choices are shown the same for ever."""
+    html = "\n".join([_option(name, offer, choice) for choice in offer.choices])
+    key = blake2b(html.encode(), digest_size=8).hexdigest()
+    return Menu(Markup(html), key, len(offer.on) + len(offer.off), len(offer.choices))  # noqa: S704 - escaped
+
+
+def _option(name: str, offer: Offer, choice: tuple[str, str, str | None]) -> str:
+    value, text = escape(choice[0]), escape(choice[1])
+    on, off = (" checked" if choice[0] in side else "" for side in (offer.on, offer.off))
     shown = (
-        markup.label(choice["text"], choice["color"])
-        if choice["color"]
+        markup.label(choice[1], choice[2])
+        if choice[2]
         else f'<bdi class="option__text">{text}</bdi>'
     )
     return (

@@ -1,6 +1,6 @@
 """The transactions page: the list with its filters, and its sums, which come by themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -112,7 +112,7 @@ async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 
         "asked": asked,
         "base": base,
         "saved": [(row, f"{base}?{row.query}", f"?{row.query}" == filtered) for row in saved],
-        "menus": {name: _menu(name, controls[name]) for name in MENUS},
+        "menus": {name: markup.menu(name, controls[name]) for name in MENUS},
         "filter_query": filtered.removeprefix("?"),
         "chips": display.shown_chips(asked, names, base),
         "controls": controls,
@@ -128,13 +128,6 @@ async def _frame(session: Any, asked: Asked) -> dict[str, Any]:  # noqa: ANN401 
 def _problems(error: Invalid | None) -> dict[str, str]:
     """Return the sentence at the field it is about, as the templates look for it."""
     return {error.field or "": error.sentence} if error else {}
-
-
-def _menu(name: str, choices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a filter's menu shows; `key` names its choices."""
-    html, key = markup.options(name, choices)
-    on = sum(choice["on"] + choice["off"] for choice in choices)
-    return {"html": html, "key": key, "on": on, "count": len(choices)}
 
 
 def _base() -> str:
