@@ -31,6 +31,20 @@ _COMPARE = """
 SELECT ARRAY(SELECT pg_listening_channels()) AS channels, l.id, l.epoch, h.version
 FROM (SELECT) one LEFT JOIN (ledgers l JOIN heads h ON h.ledger_id = l.id) ON l.id = ANY($1)
 """
+_SETTINGS = {
+    "application_name": "freshledger feed",
+    "timezone": "UTC",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""All that is read on it is found by keys: planned once, by its indexes.
+
+A plan that is kept was made for the tables as they were then, maybe all but empty.
+"""
 _FAILURES = (
     OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the server went away while it let us in
@@ -70,11 +84,13 @@ class Listener:
         self._pause = 0.0
 
     async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
-        """Run a statement on it, as soon as it listens.
+        """Run a statement on it, as soon as it listens; neither lasts longer than ANSWER_SECONDS.
 
         Raises OSError, TimeoutError, asyncpg.PostgresError or InterfaceError.
         """
-        await self.listening.wait()
+        if not self.listening.is_set():
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self.listening.wait()
         async with self._turn:
             if self.connection is None or self._ended.is_set():
                 raise ConnectionError("its connection was closed")
