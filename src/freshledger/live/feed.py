@@ -168,8 +168,7 @@ class Feed:
             topic.hinted = True
             return
         began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(READ_SECONDS):
-            stand = await read_stand(self.listener.fetch, topic.ledger_id, since=since)
+        stand = await read_stand(self.listener.fetch, topic.ledger_id, since=since)
         if (topic.version, topic.epoch) != (since, epoch):  # a stream began further back
             topic.errand.ask()
             return

@@ -118,8 +118,7 @@ class Listener:
     async def _connection(self) -> AsyncIterator[None]:
         url = async_url(self._url)
         _, options = url.get_dialect()().create_connect_args(url)
-        settings = {"application_name": "freshledger feed", "timezone": "UTC", "jit": "off"}
-        own = {"timeout": 10, "command_timeout": ANSWER_SECONDS, "server_settings": settings}
+        own = {"timeout": 10, "command_timeout": ANSWER_SECONDS, "server_settings": _SETTINGS}
         connection = await asyncpg.connect(**{**options, **own})
         try:
             self._ended.clear()
