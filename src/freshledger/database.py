@@ -29,6 +29,9 @@ AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 """A row and a statement whose columns are many."""
 
+Executor = AsyncSession | AsyncConnection
+"""What runs a statement: a request's session, or a connection where there is no more to do."""
+
 PROGRAM = "program"
 """The actor of what the program writes for nobody, the end of an interrupted import for example."""
 
@@ -137,7 +140,7 @@ class Database:
             _bound_transactions(engine, settings.transaction_timeout)
         return engine
 
-    def looking(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def looking(self) -> AsyncConnection:
         """Take a reading connection for one statement, without a session."""
         return self._reading.connect()
 
@@ -230,7 +233,7 @@ _DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
 async def fetch(
-    source: AsyncSession | AsyncConnection, statement: AnySelect, values: Mapping[str, Any]
+    source: Executor, statement: AnySelect, values: Mapping[str, Any]
 ) -> Sequence[Fields]:
     """Read the rows of a statement that is sent often, as the driver gives them.
 

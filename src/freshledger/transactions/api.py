@@ -44,7 +44,12 @@ from freshledger.web import freshness
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import one_statement, viewer
 from freshledger.web.preconditions import IfMatch, if_match, telling
-from freshledger.web.session import begin_snapshot, current_request, current_session
+from freshledger.web.session import (
+    begin_snapshot,
+    current_request,
+    current_session,
+    current_unit,
+)
 
 blueprint = Blueprint(
     "transactions_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/transactions"
@@ -68,7 +73,11 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
     clock = _clock()
     if not summed:
         page, version = await lists.list_documents(
-            current_session(), ledger_id=ledger_id, where=where, clock=clock, paging=paging
+            await current_unit().connection(),
+            ledger_id=ledger_id,
+            where=where,
+            clock=clock,
+            paging=paging,
         )
         freshness.shows(version)
         return json_response(page_out(page, version, None))

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import AnySelect, fetch
+from freshledger.database import AnySelect, Executor, fetch
 from freshledger.errors import NotFound
 from freshledger.models import (
     Contact,
@@ -72,7 +72,7 @@ async def list_transactions(
 
 
 async def list_documents(
-    session: AsyncSession,
+    session: Executor,
     *,
     ledger_id: int,
     where: TransactionFilter,

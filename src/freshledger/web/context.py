@@ -16,9 +16,9 @@ from uuid import UUID
 
 from quart import Quart, Response, current_app, has_request_context
 from sqlalchemy import and_, bindparam, column, func, or_, select, table
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import AnySelect, Fields, fetch
+from freshledger.database import AnySelect, Executor, Fields, fetch
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
 from freshledger.models import Head, Ledger, Member, Session, Token, TokenUse, User
 from freshledger.web import idempotency
@@ -29,12 +29,10 @@ from freshledger.web.session import (
     begin_snapshot,
     current_request,
     current_session,
+    current_unit,
 )
 
 TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
-Executor = AsyncSession | AsyncConnection
-"""What runs a statement: a request's session, or a connection where there is no more to do."""
-
 ROLES = ("viewer", "editor", "owner")
 """From the least to the most."""
 
@@ -142,7 +140,8 @@ def requires(role: str, *, archived: bool = False) -> Callable[[View], View]:
 def one_statement(view: View) -> View:
     """Mark a reading view that is whole without a snapshot: one statement reads all it shows.
 
-    The ledger's version must come from that statement too; `freshness.shows` names it.
+    The ledger's version must come from that statement too; `freshness.shows` names it. It is read
+    with the unit's `connection`, as the viewer was looked up.
     """
     view.one_statement = True  # type: ignore[attr-defined]
     return view
@@ -205,9 +204,12 @@ async def _identify() -> Response | None:
     view = current_app.view_functions.get(current.endpoint or "")
     if view is None or current.endpoint == "static":
         return None
-    if getattr(view, "access", None) != "public" and not getattr(view, "one_statement", False):
-        await begin_snapshot()
-    await _admit(current, current_session(), view)
+    if getattr(view, "one_statement", False):
+        await _admit(current, await current_unit().connection(), view)
+    else:
+        if getattr(view, "access", None) != "public":
+            await begin_snapshot()
+        await _admit(current, current_session(), view)
     if current.session_token:
         await check_csrf_token(current.session_token)
     if current.viewer is None or current.method in READING:
@@ -219,7 +221,7 @@ async def _identify() -> Response | None:
     return await idempotency.begin_writing(current.viewer.user_id)
 
 
-async def _admit(current: ViewerRequest, session: AsyncSession, view: Callable[..., Any]) -> None:
+async def _admit(current: ViewerRequest, session: Executor, view: Callable[..., Any]) -> None:
     """Find who asks, and refuse what is not theirs; a stranger passes to a public view."""
     access = getattr(view, "access", None)
     ledger_id = (current.view_args or {}).get("ledger_id")
