@@ -4,7 +4,7 @@ So the bare handler and pgbench follow whenever the statements change.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 
 from freshledger.app import create_app
 from freshledger.settings import Settings
@@ -52,19 +53,33 @@ async def record(url: str, path: str, token: str) -> Recorded:
                 again = await client.get(path, headers=headers | {"If-None-Match": tag})
     if (answer.status_code, again.status_code) != (HTTP_OK, HTTP_NOT_MODIFIED):
         raise click.ClickException(f"{path}: {answer.status_code}, {again.status_code}")
-    return Recorded(tuple(page), tuple(unchanged))
+    return Recorded(_reads(page), _reads(unchanged))
 
 
 @contextmanager
 def _listening() -> Iterator[list[Statement]]:
+    """Collect what is sent: the driver tells of `database.fetch`, SQLAlchemy of all else."""
     sent: list[Statement] = []
 
-    def note(*heard: Any) -> None:  # noqa: ANN401 - connection, cursor, statement, values, …
-        if heard[2].startswith(READING):
-            sent.append(Statement(heard[2], tuple(heard[3])))
+    def note_fetch(logged: Any) -> None:  # noqa: ANN401 - the driver's
+        sent.append(Statement(logged.query, tuple(logged.args)))
 
-    event.listen(Engine, "before_cursor_execute", note)
+    def note_execution(*heard: Any) -> None:  # noqa: ANN401 - connection, cursor, statement, values, …
+        sent.append(Statement(heard[2], tuple(heard[3])))
+
+    hooks = (
+        (Engine, "before_cursor_execute", note_execution),
+        (Pool, "checkout", lambda lent, *_: lent.driver_connection.add_query_logger(note_fetch)),
+        (Pool, "checkin", lambda lent, *_: lent.driver_connection.remove_query_logger(note_fetch)),
+    )
+    for hook in hooks:
+        event.listen(*hook)
     try:
         yield sent
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        for hook in hooks:
+            event.remove(*hook)
+
+
+def _reads(sent: Iterable[Statement]) -> tuple[Statement, ...]:
+    return tuple(one for one in sent if one.text.startswith(READING))

@@ -1,13 +1,16 @@
 """The engines and session makers: one that reads, one that writes."""
 
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, cast
 
 import asyncpg
 import msgspec
-from sqlalchemy import URL, Dialect, Row, Select, event, make_url
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy import URL, BindParameter, Dialect, Row, Select, event, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi, PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
@@ -25,6 +28,9 @@ from freshledger.settings import Settings
 AnyRow = Row[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
 """A row and a statement whose columns are many."""
+
+Executor = AsyncSession | AsyncConnection
+"""What runs a statement: a request's session, or a connection where there is no more to do."""
 
 PROGRAM = "program"
 """The actor of what the program writes for nobody, the end of an interrupted import for example."""
@@ -124,13 +130,17 @@ class Database:
             max_overflow=0,
             pool_timeout=settings.pool_timeout,
             pool_use_lifo=True,
-            connect_args={"server_settings": server, "timeout": 10},
+            connect_args={
+                "server_settings": server,
+                "timeout": 10,
+                "max_cacheable_statement_size": 0,  # a long one too is prepared once
+            },
         )
         if read_only:
             _bound_transactions(engine, settings.transaction_timeout)
         return engine
 
-    def looking(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def looking(self) -> AsyncConnection:
         """Take a reading connection for one statement, without a session."""
         return self._reading.connect()
 
@@ -214,3 +224,65 @@ _UNSTORABLE = "22021"
 """character_not_in_repertoire."""
 
 _LOST = "the connection to the database was lost; try again in a moment"
+
+
+Fields = Mapping[str, Any]
+"""A row by the names of its columns."""
+
+_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+
+
+async def fetch(
+    source: Executor, statement: AnySelect, values: Mapping[str, Any]
+) -> Sequence[Fields]:
+    """Read the rows of a statement that is sent often, as the driver gives them.
+
+    SQLAlchemy takes longer over such a statement than the driver and the server together. Here it
+    lends the connection, writes the text once, and tells what an error means. A transaction
+    begins with its first statement, and that one it sends itself. Nothing is flushed before.
+    """
+    text, places = _sendable(statement)
+    connection = await source.connection() if isinstance(source, AsyncSession) else source
+    adapted = _adapted(connection.sync_connection)
+    driver = adapted.driver_connection
+    if not adapted.autocommit and not driver.is_in_transaction():
+        found = await connection.execute(statement, values)
+        return cast("Sequence[Fields]", found.mappings().all())
+    given = [place(values) for place in places]
+    try:
+        return cast("Sequence[Fields]", await driver.fetch(text, *given))
+    except BaseException as error:  # also where one is cancelled: the connection is then busy
+        await connection.run_sync(_refuse, error, text)
+        raise
+
+
+@lru_cache(maxsize=1024)
+def _sendable(statement: AnySelect) -> tuple[str, list[Callable[[Mapping[str, Any]], Any]]]:
+    """Return a statement's text, and what finds the value of each of its places.
+
+    Raises TypeError for columns that SQLAlchemy would convert: the driver gives them as they are.
+    """
+    for column in statement.selected_columns:
+        if column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None):
+            raise TypeError(f"{column}: SQLAlchemy converts it, and the driver would not")
+    compiled: Any = statement.compile(dialect=_DIALECT)
+    return str(compiled), [_place(compiled.binds[name]) for name in compiled.positiontup or ()]
+
+
+def _place(bind: BindParameter[Any]) -> Callable[[Mapping[str, Any]], Any]:
+    if not bind.required:
+        return lambda _: bind.value
+    convert = bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+    return (lambda values: convert(values[bind.key])) if convert else itemgetter(bind.key)
+
+
+def _adapted(connection: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's, around the driver's
+    return connection.connection.dbapi_connection
+
+
+def _refuse(connection: Any, error: BaseException, text: str) -> None:  # noqa: ANN401 - SQLAlchemy's
+    """Raise what SQLAlchemy raises where its own cursor fails; what is lost leaves the pool."""
+    try:
+        _adapted(connection)._handle_exception(error)  # noqa: SLF001 - no other name is there
+    except BaseException as known:  # noqa: BLE001 - it is raised again
+        connection._handle_dbapi_exception(known, text, None, None, None)  # noqa: SLF001 - likewise

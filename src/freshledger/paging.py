@@ -13,6 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -137,14 +138,21 @@ def page_of(
     if cursor.backward:
         rows = rows[::-1]
     before, after = (more, behind) if cursor.backward else (behind, more)
+    first, last = _ends(scope)
     ends = (key(rows[0]), key(rows[-1])) if rows else (cursor.position, cursor.position)
     return Page(
         rows=rows,
         next=Cursor(ends[1]).encode(scope=scope) if after else None,
         previous=Cursor(ends[0], backward=True).encode(scope=scope) if before else None,
-        first=Cursor().encode(scope=scope),
-        last=Cursor(backward=True).encode(scope=scope),
+        first=first,
+        last=last,
     )
+
+
+@lru_cache(maxsize=1024)
+def _ends(scope: str) -> tuple[str, str]:
+    """Return the cursors of a list's first and last page."""
+    return Cursor().encode(scope=scope), Cursor(backward=True).encode(scope=scope)
 
 
 def _check(body: bytes, scope: str) -> bytes:

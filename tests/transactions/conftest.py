@@ -11,19 +11,32 @@ from freshledger.app import Freshledger
 
 @pytest.fixture
 def count_queries(app: Freshledger) -> Iterator[list[str]]:
-    """The statements that requests send while the test runs; work beside them goes on."""
+    """The statements that requests send while the test runs; work beside them goes on.
+
+    The driver tells of those that `database.fetch` reads with, SQLAlchemy of all others.
+    """
     sent: list[str] = []
 
     def note(_connection, _cursor, statement, *_):
         if has_request_context():
             sent.append(statement)
 
+    def note_read(record):
+        if has_request_context() and record.query.startswith(("SELECT", "WITH")):
+            sent.append(record.query)
+
+    def listen(dbapi_connection, *_):
+        dbapi_connection.driver_connection.remove_query_logger(note_read)
+        dbapi_connection.driver_connection.add_query_logger(note_read)
+
     engines = [pool.sync_engine for pool in (app.database._reading, app.database._writing)]
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "checkout", listen)
     yield sent
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "checkout", listen)
 
 
 @dataclass(frozen=True)

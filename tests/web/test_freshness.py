@@ -183,7 +183,10 @@ class Sent:
         driver.add_query_logger(self._frame)
 
     def _frame(self, record) -> None:
-        if WATCHED.get():
+        """Note what goes around SQLAlchemy's cursors: its BEGIN and COMMIT, and `fetch`."""
+        if WATCHED.get() and record.query.startswith(("SELECT", "WITH")):
+            self.statements.append(record.query)
+        elif WATCHED.get():
             self.frames.append(record.query.split()[0].rstrip(";"))
 
 

@@ -1,6 +1,7 @@
 """Transactions for programs: list, one, bulk; the same functions serve the pages."""
 
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -43,7 +44,12 @@ from freshledger.web import freshness
 from freshledger.web.api import json_response, read_body
 from freshledger.web.context import one_statement, viewer
 from freshledger.web.preconditions import IfMatch, if_match, telling
-from freshledger.web.session import begin_snapshot, current_session
+from freshledger.web.session import (
+    begin_snapshot,
+    current_request,
+    current_session,
+    current_unit,
+)
 
 blueprint = Blueprint(
     "transactions_api", __name__, url_prefix="/api/v1/ledgers/<int:ledger_id>/transactions"
@@ -63,12 +69,15 @@ async def list_transactions(ledger_id: int) -> ResponseReturnValue:
     end in `*`, `asset` is a symbol or a contract, `from` and `to` are dates in your time zone,
     times or periods such as `last-month`, amounts are compared without sign.
     """
-    args = list(request.args.items(multi=True))
-    where = TransactionFilter.from_args(args, others=(*PAGING, "totals"))
-    paging, clock, summed = Paging.from_args(args), _clock(), _wants_totals()
+    where, paging, summed = _asked_for(current_request().query_string)
+    clock = _clock()
     if not summed:
         page, version = await lists.list_documents(
-            current_session(), ledger_id=ledger_id, where=where, clock=clock, paging=paging
+            await current_unit().connection(),
+            ledger_id=ledger_id,
+            where=where,
+            clock=clock,
+            paging=paging,
         )
         freshness.shows(version)
         return json_response(page_out(page, version, None))
@@ -262,11 +271,18 @@ def _filter() -> TransactionFilter:
     return TransactionFilter.from_args(request.args.items(multi=True))
 
 
-def _wants_totals() -> bool:
-    given = request.args.get("totals", "0")
-    if given not in {"0", "1"}:
+@lru_cache(maxsize=256)
+def _asked_for(query: bytes) -> tuple[TransactionFilter, Paging, bool]:
+    """Read a list's query string: filter, page, and whether totals are wanted as well.
+
+    Programs ask for the same again and again; what it means does not depend on the moment.
+    """
+    args = parse_qsl(query.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
+    where = TransactionFilter.from_args(args, others=(*PAGING, "totals"))
+    totals = next((value for name, value in args if name == "totals"), "0")
+    if totals not in {"0", "1"}:
         raise Invalid("totals: must be 1, or left out", field="totals")
-    return given == "1"
+    return where, Paging.from_args(args), totals == "1"
 
 
 def _selection(body: SelectionIn) -> Selection:

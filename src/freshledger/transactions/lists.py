@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import AnySelect
+from freshledger.database import AnySelect, Executor, fetch
 from freshledger.errors import NotFound
 from freshledger.models import (
     Contact,
@@ -52,9 +52,6 @@ from freshledger.transactions.periods import Clock, begin, end
 from freshledger.transactions.rows import Document, TransactionRow, read_row
 
 _LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer())
-_KNOWN_LIMIT: ColumnElement[int] = bindparam("limit", type_=Integer(), literal_execute=True)
-"""Written into the statement: of a limit it does not know PostgreSQL expects a tenth of all rows,
-and makes a new plan for each page."""
 
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 
@@ -76,7 +73,7 @@ async def list_transactions(
 
 
 async def list_documents(
-    session: AsyncSession,
+    session: Executor,
     *,
     ledger_id: int,
     where: TransactionFilter,
@@ -93,22 +90,25 @@ async def list_documents(
     cursor = _cursor(paging, clock, scope)
     descending = paging.sort.startswith("-") != cursor.backward
     order = Order(by_amount, descending, placed=cursor.position is not None)
-    parameters = parameters_of(where, clock) | _place(cursor.position)
-    found = await session.execute(
-        _page(shape_of(where), order), {"ledger": ledger_id, "limit": paging.limit + 1} | parameters
+    limit = paging.limit + 1
+    records = await fetch(
+        session,
+        _page(shape_of(where), order, limit),
+        {"ledger": ledger_id, "limit": limit}
+        | parameters_of(where, clock)
+        | _place(cursor.position),
     )
-    records = found.all()
     if not records:
         raise NotFound("there is no such ledger")
     page = page_of(
-        [Document(document) for _, _, document in records if document is not None],
+        [Document(one["document"]) for one in records if one["document"] is not None],
         cursor=cursor,
         limit=paging.limit,
-        behind=bool(records[0].behind),
+        behind=records[0]["behind"],
         scope=scope,
         key=lambda document: _key(read_row(document), by_amount=by_amount),
     )
-    return page, records[0].ledger_version
+    return page, records[0]["ledger_version"]
 
 
 def cursor_from(row: TransactionRow, *, ledger_id: int, sort: str) -> str:
@@ -196,10 +196,14 @@ def _labels(rows: FromClause) -> FromClause:
 
 
 @lru_cache(maxsize=1024)
-def _page(shape: Shape, order: Order) -> AnySelect:
-    """Build the statement of a page; the ledger's own row makes sure there is one."""
-    limit = _KNOWN_LIMIT if leads_alone(shape, order) else _LIMIT
-    rows = top(shape, order, limit).cte("page")
+def _page(shape: Shape, order: Order, limit: int) -> AnySelect:
+    """Build the statement of a page; the ledger's own row makes sure there is one.
+
+    Of a limit that it does not know PostgreSQL expects a tenth of all rows, and makes a new plan
+    for each page: where one plan is good for all values, the limit is written into the statement.
+    """
+    known = literal_column(str(limit), Integer())
+    rows = top(shape, order, known if leads_alone(shape, order) else _LIMIT).cte("page")
     document, join = shown(rows)
     head = Head.__table__
     # Not EXISTS: that forgets the order, and with it the index that ends in it.

@@ -16,9 +16,9 @@ from uuid import UUID
 
 from quart import Quart, Response, current_app, has_request_context
 from sqlalchemy import and_, bindparam, column, func, or_, select, table
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from freshledger.database import AnyRow, AnySelect
+from freshledger.database import AnySelect, Executor, Fields, fetch
 from freshledger.errors import Forbidden, NotFound, Unauthenticated
 from freshledger.models import Head, Ledger, Member, Session, Token, TokenUse, User
 from freshledger.web import idempotency
@@ -29,12 +29,10 @@ from freshledger.web.session import (
     begin_snapshot,
     current_request,
     current_session,
+    current_unit,
 )
 
 TOKEN_PREFIX = "fl_"  # noqa: S105 - a prefix, no password
-Executor = AsyncSession | AsyncConnection
-"""What runs a statement: a request's session, or a connection where there is no more to do."""
-
 ROLES = ("viewer", "editor", "owner")
 """From the least to the most."""
 
@@ -142,7 +140,8 @@ def requires(role: str, *, archived: bool = False) -> Callable[[View], View]:
 def one_statement(view: View) -> View:
     """Mark a reading view that is whole without a snapshot: one statement reads all it shows.
 
-    The ledger's version must come from that statement too; `freshness.shows` names it.
+    The ledger's version must come from that statement too; `freshness.shows` names it. It is read
+    with the unit's `connection`, as the viewer was looked up.
     """
     view.one_statement = True  # type: ignore[attr-defined]
     return view
@@ -205,9 +204,12 @@ async def _identify() -> Response | None:
     view = current_app.view_functions.get(current.endpoint or "")
     if view is None or current.endpoint == "static":
         return None
-    if getattr(view, "access", None) != "public" and not getattr(view, "one_statement", False):
-        await begin_snapshot()
-    await _admit(current, current_session(), view)
+    if getattr(view, "one_statement", False):
+        await _admit(current, await current_unit().connection(), view)
+    else:
+        if getattr(view, "access", None) != "public":
+            await begin_snapshot()
+        await _admit(current, current_session(), view)
     if current.session_token:
         await check_csrf_token(current.session_token)
     if current.viewer is None or current.method in READING:
@@ -219,7 +221,7 @@ async def _identify() -> Response | None:
     return await idempotency.begin_writing(current.viewer.user_id)
 
 
-async def _admit(current: ViewerRequest, session: AsyncSession, view: Callable[..., Any]) -> None:
+async def _admit(current: ViewerRequest, session: Executor, view: Callable[..., Any]) -> None:
     """Find who asks, and refuse what is not theirs; a stranger passes to a public view."""
     access = getattr(view, "access", None)
     ledger_id = (current.view_args or {}).get("ledger_id")
@@ -269,18 +271,18 @@ async def recognise(session: Executor, current: ViewerRequest, ledger_id: int | 
     return True
 
 
-async def _find(session: Executor, current: ViewerRequest, ledger_id: int | None) -> AnyRow | None:
+async def _find(session: Executor, current: ViewerRequest, ledger_id: int | None) -> Fields | None:
     if token := _bearer_token(current):
         return await _find_token(session, token, ledger_id)
     secret = current.cookies.get(session_cookie(current.scheme))
     if not secret:
         return None
     values = {"hash": hash_secret(secret), "ledger": ledger_id}
-    row = (await session.execute(_BY_SESSION, values)).one_or_none()
+    row = next(iter(await fetch(session, _BY_SESSION, values)), None)
     if row is None:
         return None
     current.session_token = secret
-    if ledger_id is not None and row.ledger_id is None:
+    if ledger_id is not None and row["ledger_id"] is None:
         raise NotFound("there is no such ledger")
     return row
 
@@ -291,15 +293,15 @@ def _bearer_token(current: ViewerRequest) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _find_token(session: Executor, secret: str, ledger_id: int | None) -> AnyRow | None:
+async def _find_token(session: Executor, secret: str, ledger_id: int | None) -> Fields | None:
     own = secret.removeprefix(TOKEN_PREFIX).partition("_")[0]
     if not secret.startswith(TOKEN_PREFIX) or not (own.isascii() and own.isdigit()):
         return None
     if len(own) > 18:  # noqa: PLR2004 - more digits are no bigint
         return None
     values = {"hash": hash_secret(secret), "ledger": int(own)}
-    row = (await session.execute(_BY_TOKEN, values)).one_or_none()
-    if row is not None and ledger_id is not None and ledger_id != row.ledger_id:
+    row = next(iter(await fetch(session, _BY_TOKEN, values)), None)
+    if row is not None and ledger_id is not None and ledger_id != row["ledger_id"]:
         raise NotFound("there is no such ledger")
     return row
 
@@ -356,31 +358,31 @@ _AS_ACTOR = select(
 )
 
 
-def _viewer(row: AnyRow, secret: str | None) -> Viewer:
+def _viewer(row: Fields, secret: str | None) -> Viewer:
     return Viewer(
-        user_id=row.id,
-        email=row.email,
-        name=row.name,
-        is_admin=row.is_admin,
-        time_zone=row.time_zone,
-        theme=row.theme,
-        page_size=row.page_size,
-        settings_version=row.settings_version,
+        user_id=row["id"],
+        email=row["email"],
+        name=row["name"],
+        is_admin=row["is_admin"],
+        time_zone=row["time_zone"],
+        theme=row["theme"],
+        page_size=row["page_size"],
+        settings_version=row["settings_version"],
         csrf_token=csrf_token(secret) if secret else None,
-        token_scope=getattr(row, "scope", None),
-        token_id=getattr(row, "token_id", None),
-        token_ledger_id=row.ledger_id if hasattr(row, "token_id") else None,
-        token_used_at=getattr(row, "last_used_at", None),
+        token_scope=row.get("scope"),
+        token_id=row.get("token_id"),
+        token_ledger_id=row["ledger_id"] if "token_id" in row else None,
+        token_used_at=row.get("last_used_at"),
     )
 
 
-def _access(row: AnyRow) -> Access:
+def _access(row: Fields) -> Access:
     return Access(
-        id=row.ledger_id,
-        name=row.ledger_name,
-        epoch=row.epoch,
-        role=row.role,
-        archived=row.archived_at is not None,
-        version=row.version,
-        migration=row.migration,
+        id=row["ledger_id"],
+        name=row["ledger_name"],
+        epoch=row["epoch"],
+        role=row["role"],
+        archived=row["archived_at"] is not None,
+        version=row["version"],
+        migration=row["migration"],
     )

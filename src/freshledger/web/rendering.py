@@ -84,9 +84,10 @@ def read_notice() -> str | None:
 
 async def forget_notice(response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
     """Forget a notice once a page has shown it."""
-    shown = request.method == "GET" and response.status_code == 200 and not asks_for_body()  # noqa: PLR2004 - OK
     is_page = response.headers.get("Content-Type", "").startswith("text/html")
-    if shown and is_page and NOTICE_COOKIE in request.cookies:
+    if not is_page or NOTICE_COOKIE not in request.cookies:
+        return response
+    if request.method == "GET" and response.status_code == 200 and not asks_for_body():  # noqa: PLR2004 - OK
         response.delete_cookie(NOTICE_COOKIE)
     return response
 

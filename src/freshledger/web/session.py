@@ -31,11 +31,11 @@ from sqlalchemy import Text, func, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from freshledger.database import Database, is_lost, is_retryable, refusal
+from freshledger.database import Database, Executor, is_lost, is_retryable, refusal
 from freshledger.errors import AppError, Busy, Uncertain
 from freshledger.web.outcome import Mark, find_outcome
 
@@ -68,13 +68,22 @@ class UnitOfWork:
         self._mark: tuple[object, Mark] | None = None
         self._in_snapshot = False
         self._session: AsyncSession | None = None
+        self._connection: AsyncConnection | None = None
 
     @property
     def session(self) -> AsyncSession:
         """The session, made on first use; its first statement takes the connection."""
+        if self._connection is not None:
+            raise RuntimeError("this request holds a connection; a session would take another")
         if self._session is None:
             self._session = self._database.write() if self.writes else self._database.read()
         return self._session
+
+    async def connection(self) -> AsyncConnection:
+        """Return a connection to read one statement with, instead of the session."""
+        if self._connection is None:
+            self._connection = await self._database.looking().start()
+        return self._connection
 
     def remember(self, mark: Mark) -> None:
         """Remember how the transaction that is running now is known again."""
@@ -122,17 +131,17 @@ class UnitOfWork:
     async def begin_snapshot(self) -> None:
         """Begin a REPEATABLE READ, READ ONLY transaction, unless there is one or the unit writes."""
         if not self.writes and not self._in_snapshot:
-            await self.finish(successful=True)
+            await (self.close() if self._connection else self.finish(successful=True))
             await self.session.connection(execution_options=_SNAPSHOT)
             self._in_snapshot = True
 
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
-        session, self._session = self._session, None
-        self._mark = self.before_commit = None
+        held = self._session or self._connection
+        self._session = self._connection = self._mark = self.before_commit = None
         self._in_snapshot = False
-        if session is not None:
-            await _to_the_end(asyncio.create_task(_end(session)))
+        if held is not None:
+            await _to_the_end(asyncio.create_task(_end(held)))
 
 
 class _CompleteBody(Body):
@@ -357,12 +366,12 @@ async def _close(current: FreshRequest) -> None:
         await unit.close()
 
 
-async def _end(session: AsyncSession) -> None:
+async def _end(held: Executor) -> None:
     """Close; a connection that breaks as it is rolled back has taken its transaction with it."""
     try:
-        await session.close()
+        await held.close()
     except DBAPIError as error:
-        await session.invalidate()
+        await held.invalidate()
         if not is_lost(error):
             raise
 
