@@ -140,7 +140,7 @@ class Database:
             _bound_transactions(engine, settings.transaction_timeout)
         return engine
 
-    def looking(self) -> AsyncConnection:
+    def looking(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Take a reading connection for one statement, without a session."""
         return self._reading.connect()
 

@@ -1,4 +1,4 @@
-"""The API's list holds one connection of the pool, without a session, and gives it back."""
+"""The API's list holds one connection of the pool, its session's, and gives it back."""
 
 from collections.abc import AsyncIterator
 
@@ -39,14 +39,15 @@ async def test_one_connection_is_enough(narrow: Freshledger, books: Books):
     assert (elsewhere.status_code, narrow.database.checked_out) == (404, 0)
 
 
-async def test_a_session_beside_the_connection_is_refused(narrow: Freshledger):
-    """It would take a second connection, which a pool of many such requests does not have."""
+async def test_the_connection_is_that_of_the_sessions_transaction(narrow: Freshledger):
+    """What is kept of it ends with the transaction: a snapshot's is asked for anew."""
     unit = UnitOfWork(narrow.database, writes=False)
-    await unit.connection()
-    with pytest.raises(RuntimeError, match="holds a connection"):
-        _ = unit.session
+    assert await unit.connection() is await unit.session.connection()
     await unit.begin_snapshot()
-    assert unit.session.in_transaction()
+    assert await unit.connection() is await unit.session.connection()
+    assert await (await unit.connection()).get_isolation_level() == "REPEATABLE READ"
+    await unit.close()
+    assert await unit.connection() is await unit.session.connection()
     await unit.close()
 
 

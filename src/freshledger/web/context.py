@@ -140,8 +140,7 @@ def requires(role: str, *, archived: bool = False) -> Callable[[View], View]:
 def one_statement(view: View) -> View:
     """Mark a reading view that is whole without a snapshot: one statement reads all it shows.
 
-    The ledger's version must come from that statement too; `freshness.shows` names it. It is read
-    with the unit's `connection`, as the viewer was looked up.
+    The ledger's version must come from that statement too; `freshness.shows` names it.
     """
     view.one_statement = True  # type: ignore[attr-defined]
     return view

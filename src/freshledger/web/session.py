@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from freshledger.database import Database, Executor, is_lost, is_retryable, refusal
+from freshledger.database import Database, is_lost, is_retryable, refusal
 from freshledger.errors import AppError, Busy, Uncertain
 from freshledger.web.outcome import Mark, find_outcome
 
@@ -73,16 +73,14 @@ class UnitOfWork:
     @property
     def session(self) -> AsyncSession:
         """The session, made on first use; its first statement takes the connection."""
-        if self._connection is not None:
-            raise RuntimeError("this request holds a connection; a session would take another")
         if self._session is None:
             self._session = self._database.write() if self.writes else self._database.read()
         return self._session
 
     async def connection(self) -> AsyncConnection:
-        """Return a connection to read one statement with, instead of the session."""
+        """Return the session's connection, which `database.fetch` asks for at every statement."""
         if self._connection is None:
-            self._connection = await self._database.looking().start()
+            self._connection = await self.session.connection()
         return self._connection
 
     def remember(self, mark: Mark) -> None:
@@ -97,6 +95,7 @@ class UnitOfWork:
 
     async def finish(self, *, successful: bool) -> None:
         """Commit or roll back what was begun; a second call has nothing left to do."""
+        self._connection = None
         if self._session is None or not self._session.in_transaction():
             return
         if successful and self.writes:
@@ -131,17 +130,17 @@ class UnitOfWork:
     async def begin_snapshot(self) -> None:
         """Begin a REPEATABLE READ, READ ONLY transaction, unless there is one or the unit writes."""
         if not self.writes and not self._in_snapshot:
-            await (self.close() if self._connection else self.finish(successful=True))
+            await self.finish(successful=True)
             await self.session.connection(execution_options=_SNAPSHOT)
             self._in_snapshot = True
 
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
-        held = self._session or self._connection
-        self._session = self._connection = self._mark = self.before_commit = None
+        session, self._session = self._session, None
+        self._connection = self._mark = self.before_commit = None
         self._in_snapshot = False
-        if held is not None:
-            await _to_the_end(asyncio.create_task(_end(held)))
+        if session is not None:
+            await _to_the_end(asyncio.create_task(_end(session)))
 
 
 class _CompleteBody(Body):
@@ -366,12 +365,12 @@ async def _close(current: FreshRequest) -> None:
         await unit.close()
 
 
-async def _end(held: Executor) -> None:
+async def _end(session: AsyncSession) -> None:
     """Close; a connection that breaks as it is rolled back has taken its transaction with it."""
     try:
-        await held.close()
+        await session.close()
     except DBAPIError as error:
-        await held.invalidate()
+        await session.invalidate()
         if not is_lost(error):
             raise
 
