@@ -70,7 +70,11 @@ def _listening() -> Iterator[list[Statement]]:
     hooks = (
         (Engine, "before_cursor_execute", note_execution),
         (Pool, "checkout", lambda lent, *_: lent.driver_connection.add_query_logger(note_fetch)),
-        (Pool, "checkin", lambda lent, *_: lent.driver_connection.remove_query_logger(note_fetch)),
+        (
+            Pool,
+            "checkin",
+            lambda lent, *_: lent and lent.driver_connection.remove_query_logger(note_fetch),
+        ),
     )
     for hook in hooks:
         event.listen(*hook)

@@ -134,13 +134,19 @@ def matches(small: Small, row: dict[str, Any], name: str, value: str) -> bool:
 def _has_text(small: Small, row: dict[str, Any], text: str) -> bool:
     wanted = text.lower()
     note = row["note"].lower().replace(",", " ").split()
+    words = [word for word in wanted.split() if _is_word(word)]
     names = [small.labels[label] for label in row["labels"]]
     names += [small.contacts[row["contact"]]] if row["contact"] else []
     return (
-        all(any(word.startswith(one) for word in note) for one in wanted.split())
+        (words and all(any(word.startswith(one) for word in note) for one in words))
         or any(wanted in name.lower() for name in names)
         or bool(row["txid"] and row["txid"].startswith(wanted))
     )
+
+
+def _is_word(text: str) -> bool:
+    """Tell whether PostgreSQL's parser sees a word: neither in marks nor in a tag."""
+    return any(character.isalnum() for character in text) and not text.startswith("<")
 
 
 def in_days(row: dict[str, Any], low: str, high: str) -> bool:

@@ -106,7 +106,7 @@ async def measured(session, query: str) -> tuple[float, int, int]:
     """Return rows read, buffers touched and rows shown for a filter's first page."""
     pairs = [tuple(pair.split("=", 1)) for pair in query.split("&") if pair]
     where = TransactionFilter.from_args(pairs)
-    statement = lists._page(shape_of(where), Order(by_amount=False, descending=True), PAGE + 1)
+    statement = lists._page_of(shape_of(where), Order(by_amount=False, descending=True), PAGE + 1)
     values = {"ledger": LEDGER, "limit": PAGE + 1} | parameters_of(where, CLOCK)
     answer = (await session.execute(Explained(statement), values)).scalar_one()
     plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]

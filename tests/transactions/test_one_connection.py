@@ -69,3 +69,9 @@ async def test_leaving_at_every_await(narrow: Freshledger, books: Books, act, qu
             assert (await client.get(listed(books))).status_code == 200, f"after await {at}"
     assert went.acknowledged
     assert at > 6
+
+
+async def test_a_stranger_takes_none(narrow: Freshledger, books: Books):
+    async with narrow.database.looking():
+        answer = await narrow.test_client().get(listed(books))
+    assert answer.status_code == 401

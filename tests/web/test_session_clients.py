@@ -115,6 +115,10 @@ async def test_leaving_at_every_await_catches(fault: str, probe_url: str, psql):
             await sweep_all(site)
 
 
+MANY = 60
+"""More awaits than a write has."""
+
+
 @pytest.mark.filterwarnings("ignore")
 async def test_half_a_write_is_caught(probe_url: str, psql):
     """Statements that commit one by one: among what an unshielded hook leaves are halves."""
@@ -123,7 +127,7 @@ async def test_half_a_write_is_caught(probe_url: str, psql):
     async with serving(probe_url, psql, hook, **LIMITS) as site:
         found, reached, at = [], True, 0
         with counting():
-            while reached and "half a write" not in str(found):
+            while reached and at < MANY and "half a write" not in str(found):
                 at += 1
                 await site.database.dispose()
                 try:

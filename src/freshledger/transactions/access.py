@@ -7,11 +7,13 @@ is left of a filter is checked on the rows that come.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sqlalchemy import ColumnElement, not_, select
 
 from freshledger.database import AnySelect
 from freshledger.models import Contact, Label, TransactionLabel
+from freshledger.transactions import branches
 from freshledger.transactions.branches import (
     ROWS,
     Rest,
@@ -40,6 +42,10 @@ from freshledger.transactions.conditions import (
 from freshledger.transactions.filters import NOT
 from freshledger.transactions.noted import note_branches
 from freshledger.transactions.ordering import Order
+
+FARTHER = 2
+"""How much farther is walked past what is excluded than for words: to ask for all others costs more
+than to ask the index of words, and a page of 500 has to have a chance."""
 
 _LEADS: tuple[tuple[str, ...], ...] = (
     ("not.wallet", "asset"),
@@ -76,11 +82,17 @@ _LEADS: tuple[tuple[str, ...], ...] = (
 """Names that an index serves together, the likely few rows first."""
 
 
-def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
-    """Select the first `limit` whole rows of transactions that the filter lets in, in order."""
+def top(
+    shape: Shape, order: Order, limit: ColumnElement[int], *, others: bool = False
+) -> AnySelect:
+    """Select the first `limit` whole rows of transactions that the filter lets in, in order.
+
+    `others` says whether, where something is excluded, what else there is may lead: it takes
+    the time of `limit` rows for each of the other wallets or assets.
+    """
     if order.by_amount:
         return first_rows(ROWS, shape, order, limit)
-    lead = _lead(shape)
+    lead = _lead(shape, others=others)
     if "q" in lead:
         return _by_text(shape, order, limit)
     if "contact" in lead:
@@ -92,27 +104,28 @@ def top(shape: Shape, order: Order, limit: ColumnElement[int]) -> AnySelect:
     return _by_values(lead, shape, order, limit)
 
 
-def leads_alone(shape: Shape, order: Order) -> bool:
+@lru_cache(maxsize=1024)
+def leads_alone(shape: Shape, order: Order, *, others: bool) -> bool:
     """Tell whether an index leads to the very rows of a page: one plan is then good for all values.
 
     Else it depends on how common the values are, which only a plan made for them can know.
     """
-    _, rest = _split(_lead(shape), shape)
-    by_values = "q" not in _lead(shape) and not order.by_amount
-    return by_values and all(part.name == "dates" for part in rest)
+    lead = _lead(shape, others=others)
+    _, rest = _split(lead, shape)
+    return "q" not in lead and not order.by_amount and all(part.name == "dates" for part in rest)
 
 
-def _lead(shape: Shape) -> tuple[str, ...]:
-    return next((names for names in _LEADS if _leads(names, shape)), ())
+def _lead(shape: Shape, *, others: bool) -> tuple[str, ...]:
+    return next((names for names in _LEADS if _leads(names, shape, others=others)), ())
 
 
-def _leads(names: Sequence[str], shape: Shape) -> bool:
+def _leads(names: Sequence[str], shape: Shape, *, others: bool = False) -> bool:
     """Tell whether all of the names are wanted, each by values of one kind alone.
 
     What is not excluded leads only where nothing else has to be checked on its rows.
     """
     if any(name.startswith(NOT) for name in names):
-        return {_called(part) for part in shape} - {"dates"} == {*names}
+        return others and {_called(part) for part in shape} - {"dates"} == {*names}
     wanted = [part for part in shape if not part.negated]
     return all(
         [part.name for part in wanted if url_name(part) == _url(name)] == [name] for name in names
@@ -148,7 +161,11 @@ def _by_others(
     excluded = [part for part in shape if part.negated]
     rest = tuple(part for part in shape if not part.negated)
     walked = walk(
-        lambda window: top(rest, order, window), lambda row: conditions(excluded, row), order, limit
+        lambda window: top(rest, order, window),
+        lambda row: conditions(excluded, row),
+        order,
+        limit,
+        size=FARTHER * branches.WINDOW,
     )
     others = _by_values(names, shape, order, limit).subquery("others")
     return merged(order, limit, select(walked.near), select(others).where(not_(walked.enough)))

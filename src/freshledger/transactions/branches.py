@@ -60,7 +60,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The next WINDOW rows of a list, those `near` of them that are wanted, and if it was `enough`.
+    """The next rows of a list, those `near` of them that are wanted, and if it was `enough`.
 
     It is, where a page is full or the list has come to its end.
     """
@@ -75,14 +75,16 @@ def walk(
     wanted: Callable[[FromClause], Iterable[Condition]],
     order: Order,
     limit: ColumnElement[int],
+    *,
+    size: int,
 ) -> Walk:
-    """Walk the first rows of `window`, a select that is given its limit."""
-    size: ColumnElement[int] = literal_column(str(WINDOW))
-    rows = window(size).cte()
+    """Walk the first `size` rows of `window`, a select that is given its limit."""
+    many: ColumnElement[int] = literal_column(str(size))
+    rows = window(many).cte()
     found = select(rows).where(*wanted(rows)).order_by(*order.sorting(rows))
     near = found.limit(limit).cte()
     count, met = (select(func.count()).select_from(r).scalar_subquery() for r in (rows, near))
-    return Walk(rows, near, or_(count < size, met >= limit))
+    return Walk(rows, near, or_(count < many, met >= limit))
 
 
 def contact_branches(contacts: FromClause, left: Rest) -> tuple[AnySelect, AnySelect]:

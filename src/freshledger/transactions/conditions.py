@@ -228,16 +228,17 @@ def _prefix_values(part: Part, prefixes: list[str]) -> dict[str, Any]:
 def _text_values(part: Part, texts: list[str]) -> dict[str, Any]:
     """Return the words for notes, the pattern for names, and the prefixes for txids.
 
-    The longest word of each text is given alone too, unless all texts are single words.
+    The longest word is given alone too where there is one text, of several words.
     """
     quoted = [" & ".join(_quoted(word) for word in text.split()) for text in texts]
-    longest = [_quoted(max(text.split(), key=len)) for text in texts]
+    (text, *others) = texts
+    alone = others or len(text.split()) == 1
     patterns = [f"%{_escaped(text)}%" for text in texts]
     txids = [text for text in texts if text.isascii() and len(text) >= MIN_TXID]
     txids = sorted({*txids, *(text.lower() for text in txids)})
     return {
         f"{part.parameter}_words": " | ".join(f"({words})" for words in quoted),
-        f"{part.parameter}_longest": " | ".join(longest) if longest != quoted else None,
+        f"{part.parameter}_longest": None if alone else _quoted(max(text.split(), key=len)),
         f"{part.parameter}_like": patterns,
         **_prefix_values(part, txids),
     }
@@ -357,7 +358,7 @@ def words(part: Part) -> ColumnElement[Any]:
 
 
 def longest_words(part: Part) -> ColumnElement[Any]:
-    """Return the text query for the longest word of each text; null where that is the same."""
+    """Return the text query for the longest word alone; null where it is not given."""
     return func.to_tsquery(_SIMPLE, bindparam(f"{part.parameter}_longest", type_=Text()))
 
 

@@ -34,6 +34,7 @@ from freshledger.models import (
     Wallet,
 )
 from freshledger.paging import (
+    MAX_LIMIT,
     Cursor,
     Page,
     decode_cursor,
@@ -93,7 +94,7 @@ async def list_documents(
     limit = paging.limit + 1
     records = await fetch(
         session,
-        _page(shape_of(where), order, limit),
+        _page_of(shape_of(where), order, limit),
         {"ledger": ledger_id, "limit": limit}
         | parameters_of(where, clock)
         | _place(cursor.position),
@@ -195,19 +196,26 @@ def _labels(rows: FromClause) -> FromClause:
     )
 
 
-@lru_cache(maxsize=1024)
-def _page(shape: Shape, order: Order, limit: int) -> AnySelect:
-    """Build the statement of a page; the ledger's own row makes sure there is one.
+def _page_of(shape: Shape, order: Order, limit: int) -> AnySelect:
+    """Return the statement of a page of so many rows.
 
     Of a limit that it does not know PostgreSQL expects a tenth of all rows, and makes a new plan
     for each page: where one plan is good for all values, the limit is written into the statement.
     """
-    known = literal_column(str(limit), Integer())
-    rows = top(shape, order, known if leads_alone(shape, order) else _LIMIT).cte("page")
+    others = limit <= MAX_LIMIT + 1  # an export rather walks through everything
+    known = limit if leads_alone(shape, order, others=others) else None
+    return _page(shape, order, known, others=others)
+
+
+@lru_cache(maxsize=1024)
+def _page(shape: Shape, order: Order, known: int | None, *, others: bool) -> AnySelect:
+    """Build the statement of a page; the ledger's own row makes sure there is one."""
+    limit = _LIMIT if known is None else literal_column(str(known), Integer())
+    rows = top(shape, order, limit, others=others).cte("page")
     document, join = shown(rows)
     head = Head.__table__
     # Not EXISTS: that forgets the order, and with it the index that ends in it.
-    other = top(shape, order.opposite, _ONE).subquery("other")
+    other = top(shape, order.opposite, _ONE, others=others).subquery("other")
     behind = select(other.c.id).scalar_subquery().is_not(None) if order.placed else false()
     return (
         select(head.c.version.label("ledger_version"), behind.label("behind"), document)

@@ -163,7 +163,7 @@ def menu(name: str, offer: Offer) -> Menu:
     """Show a filter's choices to want or not to want; the same choices are shown the same for ever."""
     html = "\n".join([_option(name, offer, choice) for choice in offer.choices])
     key = blake2b(html.encode(), digest_size=8).hexdigest()
-    return Menu(Markup(html), key, len(offer.on) + len(offer.off), len(offer.choices))  # noqa: S704 - escaped
+    return Menu(Markup(html), key, len({*offer.on}) + len({*offer.off}), len(offer.choices))  # noqa: S704 - escaped
 
 
 def _option(name: str, offer: Offer, choice: tuple[str, str, str | None]) -> str:

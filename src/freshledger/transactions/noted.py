@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from freshledger.database import AnySelect
+from freshledger.transactions import branches
 from freshledger.transactions.branches import ROWS, Rest, Walk, per_value, sorted_after, walk
 from freshledger.transactions.conditions import (
     LEDGER,
@@ -29,6 +30,7 @@ from freshledger.transactions.conditions import (
     words,
 )
 
+_NONE: ColumnElement[int] = literal_column("0", Integer())
 _MONTH: ColumnElement[Any] = literal_column("interval '30 days'")
 _FIRST_MONTH: ColumnElement[Any] = literal_column("timestamptz '1970-01-01T00:00:00Z'")
 
@@ -42,7 +44,11 @@ def note_branches(
     each month, where to walk would be to walk to the end.
     """
     walked = walk(
-        window, lambda row: [note_words(row).bool_op("@@")(words(text))], left.order, left.limit
+        window,
+        lambda row: [note_words(row).bool_op("@@")(words(text))],
+        left.order,
+        left.limit,
+        size=branches.WINDOW,
     )
     months = _months(left, walked)
     rows = ROWS.alias("t")
@@ -59,14 +65,15 @@ def _is_likely(text: Part, months: FromClause) -> Condition:
     """Tell whether a month has the longest word of the text at all.
 
     Short words begin many others, and the index gathers all of those before it compares them
-    with the rest: where the longest has found nothing, nothing else is looked for.
+    with the rest: where the longest has found nothing, nothing else is looked for. What has
+    no letter or digit is no word to the index, and tells nothing.
     """
     longest, hint = longest_words(text), ROWS.alias("hint")
     # That the row is of the month is known already: but the planner, who guesses that one row
     # in some hundred fits, would in the largest ledgers rather walk until the first one comes.
     same = func.month_of(hint.c.occurred_at, type_=Integer) == months.c.month
     found = exists().where(_in_month(hint, months, longest), same).correlate(months)
-    return or_(longest.is_(None), found)
+    return or_(func.coalesce(func.numnode(longest), _NONE) == _NONE, found)
 
 
 def _in_month(rows: FromClause, months: FromClause, query: ColumnElement[Any]) -> Condition:

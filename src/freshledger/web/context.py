@@ -203,12 +203,11 @@ async def _identify() -> Response | None:
     view = current_app.view_functions.get(current.endpoint or "")
     if view is None or current.endpoint == "static":
         return None
-    if getattr(view, "one_statement", False):
-        await _admit(current, await current_unit().connection(), view)
-    else:
-        if getattr(view, "access", None) != "public":
-            await begin_snapshot()
-        await _admit(current, current_session(), view)
+    single = getattr(view, "one_statement", False)
+    if not single and getattr(view, "access", None) != "public":
+        await begin_snapshot()
+    known = single and _has_secret(current)  # a stranger takes no connection
+    await _admit(current, await current_unit().connection() if known else current_session(), view)
     if current.session_token:
         await check_csrf_token(current.session_token)
     if current.viewer is None or current.method in READING:
@@ -284,6 +283,10 @@ async def _find(session: Executor, current: ViewerRequest, ledger_id: int | None
     if ledger_id is not None and row["ledger_id"] is None:
         raise NotFound("there is no such ledger")
     return row
+
+
+def _has_secret(current: ViewerRequest) -> bool:
+    return bool(_bearer_token(current) or current.cookies.get(session_cookie(current.scheme)))
 
 
 def _bearer_token(current: ViewerRequest) -> str:
