@@ -60,23 +60,25 @@ class Clients:
     async def edit(self, client: Client) -> None:
         """Correct notes and amounts of the few movements that all editors share."""
         bases: dict[int, int] = {}
+        corrected = 0
         while self.writing:
             row = self.chance.choice(client.site.rows[:CROWDED])
             if row not in bases and (shown := await client.row(row)) and shown.rows:
                 bases[row] = shown.rows[row].version
-            record = await self._correct(client, row, bases.get(row))
+            again = corrected % 5 == 0  # so also the first, however few there will be
+            record = await self._correct(client, row, bases.get(row), again=again)
             if record.answered is not None:
                 bases[row] = record.answered
+                corrected += 1
             else:
                 bases.pop(row, None)
 
-    async def _correct(self, client: Client, row: int, base: int | None) -> Record:
+    async def _correct(self, client: Client, row: int, base: int | None, *, again: bool) -> Record:
         column, value = "note", self.text(client.name)
         if self.chance.random() < 0.3:
             column, value = "amount", records.plain(Decimal(self.chance.randrange(10**18)) / 10**12)
         effects = (records.value_set(row, column, value),)
         path, body = f"/transactions/{row}", {column: value}
-        again = self.chance.random() < 0.2
         record, _ = await client.write(
             "edit", "PATCH", path, effects, body=body, row=row, base=base, again=again
         )
