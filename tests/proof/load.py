@@ -52,6 +52,7 @@ class Clients:
         self.chance = random.Random(f"{spec.seed} {spec.process}")
         self.numbers = count(1)
         self.writing = True
+        self.corrected = 0
 
     def text(self, name: str) -> str:
         """A text that nobody else writes."""
@@ -60,28 +61,27 @@ class Clients:
     async def edit(self, client: Client) -> None:
         """Correct notes and amounts of the few movements that all editors share."""
         bases: dict[int, int] = {}
-        corrected = 0
         while self.writing:
             row = self.chance.choice(client.site.rows[:CROWDED])
             if row not in bases and (shown := await client.row(row)) and shown.rows:
                 bases[row] = shown.rows[row].version
-            again = corrected % 5 == 0  # so also the first, however few there will be
-            record = await self._correct(client, row, bases.get(row), again=again)
+            record = await self._correct(client, row, bases.get(row))
             if record.answered is not None:
                 bases[row] = record.answered
-                corrected += 1
             else:
                 bases.pop(row, None)
 
-    async def _correct(self, client: Client, row: int, base: int | None, *, again: bool) -> Record:
+    async def _correct(self, client: Client, row: int, base: int | None) -> Record:
         column, value = "note", self.text(client.name)
         if self.chance.random() < 0.3:
             column, value = "amount", records.plain(Decimal(self.chance.randrange(10**18)) / 10**12)
         effects = (records.value_set(row, column, value),)
         path, body = f"/transactions/{row}", {column: value}
+        again = self.corrected % 5 == 0  # so also the first, however few there will be
         record, _ = await client.write(
             "edit", "PATCH", path, effects, body=body, row=row, base=base, again=again
         )
+        self.corrected += record.answered is not None
         return record
 
     async def submit(self, client: Client) -> None:
