@@ -219,6 +219,19 @@ async def test_hostile_setting(db, ledger: Ledger, setting: str):
         assert not (await look(db, ledger.id)).faults
 
 
+async def test_many_ledgers_in_one_transaction(db):
+    """Each is stamped once and its trigger looks at no other's, whatever their number is."""
+    await db.execute("SET track_functions = 'pl'")
+    async with db.transaction():
+        await db.execute("INSERT INTO ledgers (name) SELECT 'L' || n FROM generate_series(1, 40) n")
+        await db.execute("INSERT INTO wallets (ledger_id, name) SELECT id, 'Main' FROM ledgers")
+        await db.execute("UPDATE wallets SET note = 'x'")
+    await db.execute("SELECT pg_stat_force_next_flush()")
+    calls = "SELECT funcname, calls FROM pg_stat_user_functions WHERE funcname ~ '^stamp'"
+    assert dict(await db.fetch(calls)) == {"stamp": 120, "stamp_ledger": 41}
+    assert await db.fetch("SELECT DISTINCT version FROM heads") == [(1,)]
+
+
 async def test_hostile_list_of_ledgers(db, ledger: Ledger, other: Ledger):
     """Naming ledgers that were not changed gives them no version."""
     async with db.transaction():

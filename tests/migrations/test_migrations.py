@@ -109,6 +109,7 @@ async def test_upgrades_at_once(empty_database: str):
 
 
 async def test_a_migration_gives_up_rather_than_block_others(own_database: str):
+    """What came before it is whole: the next try goes on from there."""
     reader = await asyncpg.connect(own_database)
     transaction = reader.transaction()
     await transaction.start()
@@ -118,7 +119,10 @@ async def test_a_migration_gives_up_rather_than_block_others(own_database: str):
         await downgrade(own_database, "base")
     await transaction.rollback()
     await reader.close()
-    assert await fetch(own_database, "SELECT * FROM alembic_version") == [(newest_revision(),)]
+    assert await fetch(own_database, "SELECT version_num > '0001' FROM alembic_version") == [
+        (True,)
+    ]
+    await upgrade(own_database)
     await check(own_database)
 
 
