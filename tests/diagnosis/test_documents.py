@@ -1,6 +1,7 @@
 """The documents are what was observed, name what exists, and say the same in each language."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -155,7 +156,8 @@ def collected(files: tuple[str, ...]) -> set[str]:
     """The ids of all tests of these files, as pytest knows them; also without parameters."""
     arguments = ("--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
     command = [sys.executable, "-m", "pytest", *arguments, *files]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    plain = os.environ | {"PYTEST_ADDOPTS": ""}  # -v would show them otherwise
+    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     ids = {line for line in done.stdout.splitlines() if "::" in line}
     return ids | {line.partition("[")[0] for line in ids}
