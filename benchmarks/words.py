@@ -18,6 +18,7 @@ WORK = {
     "10": "memory",
     "11": "serve on existing data, to the first page",
     "12": "a page beside ever more ledgers and users",
+    "13": "commit in psql → an open page in Chromium is painted with it",
 }
 """The rows of the table."""
 

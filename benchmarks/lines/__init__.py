@@ -11,6 +11,7 @@ from benchmarks.lines import (
     imports,
     pages,
     pages_follow,
+    screen,
     start,
     streams,
 )
@@ -26,5 +27,6 @@ MODULES: tuple[ModuleType, ...] = (
     exports,
     start,
     growth,
+    screen,
 )
 """Each with LINES and `async def measure(bench: Bench) -> list[Measure]`."""

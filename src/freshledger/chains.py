@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from Crypto.Hash import keccak
 
@@ -112,8 +113,12 @@ def normalize_address_in(network: str | None, text: str, *, field: str = "addres
     return address
 
 
+@lru_cache(4096)
 def display_address(address: str) -> str:
-    """Return an address as people know it: EVM addresses with their EIP-55 checksum."""
+    """Return an address as people know it: EVM addresses with their EIP-55 checksum.
+
+    A checksum costs as much as the rest of a row, and is the same for ever.
+    """
     if not _EVM_ADDRESS.fullmatch(address):
         return address
     digits = address[2:].lower()

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from freshledger.chains import display_address as checksummed
+from freshledger.chains import display_address
 from freshledger.transactions.display import Offer, fiat_text, moment_text
 from freshledger.transactions.rows import LabelTag, TransactionRow
 from freshledger.web import markup
@@ -22,9 +22,6 @@ SHOWN_LABELS = 5
 LONG_AMOUNT = 14
 LONG_NOTE = 40
 """A note of more characters may be cut where it is shown, and has a tooltip."""
-
-display_address = lru_cache(4096)(checksummed)
-"""A checksum costs as much as the rest of a row, and is the same for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,15 +37,14 @@ async def get_totals(
         count=sum(record.rows or 0 for record in records),
         pending_count=sum(record.pending_count or 0 for record in records),
         assets=tuple(
-            AssetTotal(*(getattr(record, name) for name in AssetTotal.__struct_fields__))
-            for record in records
-            if record.asset is not None
+            AssetTotal(*of_asset) for _, _, *of_asset in records if of_asset[0] is not None
         ),
     )
 
 
 @lru_cache(maxsize=1024)
 def _totals(shape: Shape) -> AnySelect:
+    """Select the version, how many rows are pending, and what AssetTotal has, in its order."""
     rows, head = Transaction.__table__.alias("t"), Head.__table__
     confirmed, fee = rows.c.status == "confirmed", rows.c.type == "fee"
     pending = rows.c.status == "pending"
@@ -55,10 +54,10 @@ def _totals(shape: Shape) -> AnySelect:
 
     sums = (
         select(
+            func.count().filter(pending).label("pending_count"),
             rows.c.asset,
             rows.c.contract,
             func.count().label("rows"),
-            func.count().filter(pending).label("pending_count"),
             total(confirmed, ~fee, rows.c.amount > 0).label("money_in"),
             (-total(confirmed, ~fee, rows.c.amount < 0)).label("money_out"),
             (-total(confirmed, fee)).label("fees"),
