@@ -95,9 +95,8 @@ def _line(found: list[Measure]) -> str:
     stated = [one for one in found if one.reached is None]
     if not bounded or not stated:
         return _rows(found)
-    more = (
-        f"<details><summary>{len(stated)} figures more</summary>\n\n{_rows(stated)}\n\n</details>"
-    )
+    figures = "1 figure" if len(stated) == 1 else f"{len(stated)} figures"
+    more = f"<details><summary>{figures} more</summary>\n\n{_rows(stated)}\n\n</details>"
     return f"{_rows(bounded)}\n\n{more}"
 
 
