@@ -27,6 +27,7 @@ from freshledger.settings import Settings
 from freshledger.web.session import current_session
 from ledger import Ledger, let_in, link, look
 from locked import until_waiting, waiting_for
+from pooled import until_free
 
 BUSY = 503
 MOVEMENT = Movement(
@@ -175,7 +176,7 @@ async def test_who_changes_the_same_row_is_told_so(
         assert (answer.status_code, said["code"]) == (BUSY, "busy"), (path, said)
         assert int(answer.headers["Retry-After"]) >= 1
         assert await look(db, ledger.id) == before, path
-        assert site.database.checked_out == 0
+        await until_free(site.database)
 
 
 async def test_nobody_else_waits(db, ledger: Ledger, program: Program, psql):
@@ -282,7 +283,7 @@ async def test_a_snapshot_that_stalls_is_ended(hasty: Freshledger, db, ledger: L
     assert (answer.status_code, (await answer.get_json())["code"]) == (BUSY, "busy")
     assert "Retry-After" in answer.headers
     assert not {"ETag", "Ledger-Version"} & set(answer.headers.keys())
-    assert hasty.database.checked_out == 0
+    await until_free(hasty.database)
     whole = await asyncio.gather(*(program.ask("GET", "/labels") for _ in range(6)))
     assert {answer.status_code for answer in whole} == {200}
 
@@ -305,7 +306,7 @@ async def test_an_export_outlives_that_but_has_an_end_too(
         await gone(db, pid)
         with pytest.raises(DBAPIError):
             await session.execute(text("SELECT 1"))
-    assert hasty.database.checked_out == 0
+    await until_free(hasty.database)
     async with hasty.database.read() as session:
         shown = await session.execute(text("SHOW transaction_timeout"))
         assert shown.scalar_one() == "1s"
