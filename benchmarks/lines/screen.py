@@ -23,8 +23,8 @@ from benchmarks.serving import freshledger
 LINES = ("13",)
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-WARMING, PAUSE = 3, 0.25
-"""Commits before the first that counts; seconds between two of them."""
+WARMING, PAUSE, PATIENCE = 3, 0.25, 30
+"""Commits before the first that counts; seconds between two of them, and until one must show."""
 
 AT = "SELECT at FROM revisions WHERE ledger_id = $1 ORDER BY version DESC LIMIT 1"
 WATCH = """(note) => {
@@ -87,11 +87,15 @@ async def _opened(chromium: str, books: Books) -> AsyncIterator[Page]:
 
 
 async def _commit(page: Page, psql: asyncpg.Connection, books: Books) -> float:
-    """Change the newest row; return the milliseconds until its page is painted."""
+    """Change the newest row; return the milliseconds until its page is painted.
+
+    Raises TimeoutError where the page never shows it.
+    """
     await asyncio.sleep(PAUSE)
     note = f"on screen at {1 + await psql.fetchval(HEAD, books.ledger_id)}"
     await page.evaluate(WATCH, note)
     await psql.execute(UPDATE, books.ledger_id, note)
-    painted = await page.evaluate("window.painted")
+    async with asyncio.timeout(PATIENCE):
+        painted = await page.evaluate("window.painted")
     committed = await psql.fetchval(AT, books.ledger_id)
     return float(painted - committed.timestamp() * 1000)

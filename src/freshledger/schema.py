@@ -5,7 +5,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 
 def migrations_folder() -> Path:
@@ -24,12 +23,6 @@ def alembic_config(url: str) -> Config:
     )
     config.attributes["url"] = url
     return config
-
-
-def newest_revision() -> str:
-    """Return the id of the newest migration this build knows."""
-    config = alembic_config("")
-    return ScriptDirectory.from_config(config).get_current_head() or ""
 
 
 async def upgrade(url: str) -> None:

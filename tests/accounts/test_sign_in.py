@@ -11,7 +11,6 @@ from freshledger.accounts.attempts import PER_ADDRESS, PER_EMAIL
 from freshledger.accounts.pages import local_path
 from freshledger.web.context import hash_secret
 from people import PASSWORD, another_address, come, share, sign_in
-from pooled import until_free
 
 
 def cookie_of(response, name="freshledger"):
@@ -181,7 +180,7 @@ async def test_many_right_ones_at_once(app, psql):
         *(app.test_client().post("/login", form=form, headers=garbage) for form in forms)
     )
     assert {answer.status_code for answer in answers} == {303}
-    await until_free(app.database)
+    assert app.database.checked_out == 0
 
 
 async def test_old_hashes_are_renewed(app, psql):

@@ -7,7 +7,6 @@ import pytest
 from freshledger.app import Freshledger
 from freshledger.web.session import MAX_IN_MEMORY
 from ledger import Ledger, let_in, look, made, version_of
-from pooled import until_free
 from scopes import scope
 from stepping import Steps, cancel, counting, disconnect, request_leaving
 
@@ -56,7 +55,7 @@ async def test_waiting_for_the_version_is_busy(
         response = await site.test_client().post(path, json={"name": "new"}, headers=program)
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "1"
-        await until_free(site.database)
+        assert site.database.checked_out == 0
     assert await version_of(db, ledger.id) == before
     assert not (await look(db, ledger.id)).faults
 

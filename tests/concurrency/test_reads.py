@@ -8,7 +8,6 @@ from walk import Reader, paths
 
 from freshledger.app import Freshledger
 from ledger import Ledger, let_in
-from pooled import until_free
 
 GETS = 1000
 STATE = "SELECT ledger_id, version, tx FROM heads ORDER BY ledger_id"
@@ -38,7 +37,7 @@ async def test_gets_move_no_version(site: Freshledger, db, ledger: Ledger):
               if status >= 500}  # fmt: skip
     assert not failed
     assert sum(reader.asked for reader in readers) >= GETS
-    await until_free(site.database)
+    assert site.database.checked_out == 0
 
 
 async def test_a_get_that_writes_is_caught(site: Freshledger, db, ledger: Ledger):

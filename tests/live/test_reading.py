@@ -11,3 +11,7 @@ async def test_the_feed_finds_by_indexes_whatever_the_tables_were(psql, books, f
         plan = await feed.listener.fetch(explain, books.ledger_id, 0)
     assert "Index Scan" in str(plan)
     assert "Seq Scan" not in str(plan)
+    async with psql.transaction():
+        await psql.execute("SET LOCAL enable_indexscan = off")
+        await psql.execute("SET LOCAL enable_bitmapscan = off")
+        assert "Seq Scan" in str(await psql.fetch(explain, books.ledger_id, 0))

@@ -12,7 +12,6 @@ from freshledger.app import create_app
 from freshledger.live import streams as live_streams
 from freshledger.live import telling
 from freshledger.web import stream as web_stream
-from pooled import until_free
 from scopes import scope
 
 LABEL = "INSERT INTO labels (ledger_id, name) VALUES ($1, gen_random_uuid())"
@@ -29,12 +28,12 @@ async def test_fifty_streams_and_one_connection(settings, books, psql):
             for _ in range(STREAMS)
         ]
         assert {(await live.next()).name for live in opened} == {"ready"}
-        await until_free(app.database)
+        assert app.database.checked_out == 0
         answers = await asyncio.gather(*(client.get(f"{books.api}/wallets") for _ in range(20)))
         assert {answer.status_code for answer in answers} == {200}
         await psql.execute(LABEL, books.ledger_id)
         assert {(await live.next()).name for live in opened} == {"change"}
-        await until_free(app.database)
+        assert app.database.checked_out == 0
 
 
 async def test_nothing_is_left_when_clients_go(app, client, books):

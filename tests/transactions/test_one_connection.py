@@ -9,7 +9,6 @@ from books import Books, signed_in
 from freshledger.app import Freshledger, create_app
 from freshledger.settings import Settings
 from freshledger.web.session import UnitOfWork
-from pooled import until_free
 from scopes import scope
 from stepping import Steps, cancel, counting, disconnect, request_leaving
 
@@ -20,7 +19,7 @@ async def narrow(settings: Settings) -> AsyncIterator[Freshledger]:
     app = create_app(replace(settings, pool_size=1, pool_timeout=0.2))
     async with app.test_app():
         yield app
-        await until_free(app.database)
+        assert app.database.checked_out == 0
 
 
 def listed(books: Books) -> str:
@@ -35,10 +34,9 @@ async def test_one_connection_is_enough(narrow: Freshledger, books: Books):
     ):  # fmt: skip
         response = await client.get(listed(books) + query)
         assert response.status_code == status, await response.get_data(as_text=True)
-        await until_free(narrow.database)
+        assert narrow.database.checked_out == 0
     elsewhere = await client.get("/api/v1/ledgers/999999999/transactions")
-    assert elsewhere.status_code == 404
-    await until_free(narrow.database)
+    assert (elsewhere.status_code, narrow.database.checked_out) == (404, 0)
 
 
 async def test_the_connection_is_that_of_the_sessions_transaction(narrow: Freshledger):

@@ -6,7 +6,6 @@ import pytest
 
 from books import make_books, signed_in
 from freshledger.web.session import MAX_IN_MEMORY
-from pooled import until_free
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
 
@@ -41,4 +40,4 @@ async def test_nor_is_a_viewers_or_that_of_another_site(app, client, psql, books
 async def test_where_anybody_may_send_no_more_than_a_form_is_read(app, path):
     answer = await upload(app.test_client(), path, MAX_IN_MEMORY)
     assert answer.status_code == 413
-    await until_free(app.database)
+    assert not app.database.checked_out
