@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from statistics import median, quantiles
 
 import asyncpg
+import click
 from playwright.async_api import Page, async_playwright
 
 from benchmarks.bench import Bench
@@ -89,13 +90,16 @@ async def _opened(chromium: str, books: Books) -> AsyncIterator[Page]:
 async def _commit(page: Page, psql: asyncpg.Connection, books: Books) -> float:
     """Change the newest row; return the milliseconds until its page is painted.
 
-    Raises TimeoutError where the page never shows it.
+    Raises ClickException where the page never shows it.
     """
     await asyncio.sleep(PAUSE)
     note = f"on screen at {1 + await psql.fetchval(HEAD, books.ledger_id)}"
     await page.evaluate(WATCH, note)
     await psql.execute(UPDATE, books.ledger_id, note)
-    async with asyncio.timeout(PATIENCE):
-        painted = await page.evaluate("window.painted")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            painted = await page.evaluate("window.painted")
+    except TimeoutError:
+        raise click.ClickException(f"the open page does not show “{note}”") from None
     committed = await psql.fetchval(AT, books.ledger_id)
     return float(painted - committed.timestamp() * 1000)
